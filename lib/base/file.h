@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Paths, whole-file reads, and output files that appear only whole.
+ *
+ * An output file is written as NAME.part, synced, and renamed by commit; until then
+ * its final name does not exist. Write errors latch, so only commit need be checked.
+ */
+#ifndef I8I_BASE_FILE_H
+#define I8I_BASE_FILE_H
+
+#include "base/error.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* "dir/name"; NULL without memory; free() releases it. */
+char *i8i_path_join(const char *dir, const char *name) I8I_MUST_CHECK;
+/* The part behind the last '/'. Borrowed. */
+const char *i8i_path_base(const char *path);
+/* True for a relative name without empty, "." or ".." components, backslash or
+ * control characters: safe to open below a directory. Subfolders are allowed. */
+bool i8i_path_is_plain(const char *name);
+bool i8i_is_directory(const char *path);
+bool i8i_is_file(const char *path);
+/* mkdir -p. */
+enum i8_status i8i_make_directories(const char *path, struct i8_error *err) I8I_MUST_CHECK;
+/* Flushes a directory's entries to disk, so that renames in it survive a power cut. */
+enum i8_status i8i_sync_directory(const char *path, struct i8_error *err) I8I_MUST_CHECK;
+
+/* The whole file, NUL-terminated; more than `cap` bytes is an error. Caller frees. */
+enum i8_status i8i_read_file(char **out, size_t *length, const char *path, size_t cap,
+                             struct i8_error *err) I8I_MUST_CHECK;
+
+struct i8i_outfile; /* one writer; pwrite from several threads is allowed */
+/* Creates PATH.part (truncating a stale one, unless keep_part). */
+enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path, bool keep_part,
+                                struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,
+                                 struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, size_t n,
+                                    uint64_t offset, struct i8_error *err) I8I_MUST_CHECK;
+/* The file descriptor of the .part file (borrowed). */
+int i8i_outfile_fd(const struct i8i_outfile *f);
+/* Syncs, renames to the final name, syncs the directory, closes and frees f. On
+ * failure the .part file is removed and f freed all the same. */
+enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err) I8I_MUST_CHECK;
+/* Closes and frees without commit; removes the .part file unless keep_part. */
+void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part);
+/* open + write + commit. */
+enum i8_status i8i_write_file(const char *path, const void *bytes, size_t n,
+                              struct i8_error *err) I8I_MUST_CHECK;
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the bytes are: a checkpoint is a list of named tensors with dtype, shape,
+ * file and offset, read from headers only. Every rule of the safetensors format is
+ * checked before the list exists, so later code may trust offsets and lengths.
+ */
+#ifndef I8I_CHECKPOINT_CHECKPOINT_H
+#define I8I_CHECKPOINT_CHECKPOINT_H
+
+#include "base/json.h"
+#include "base/map.h"
+#include "source/source.h"
+#include <int8tool/dtype.h>
+#include <int8tool/status.h>
+
+#define I8I_MAX_RANK         8
+#define I8I_MAX_HEADER_BYTES 100000000u /* the reference reader's own limit */
+#define I8I_MAX_INDEX_BYTES  (256u << 20)
+
+struct i8i_tensor {
+    const char *name; /* unescaped UTF-8, owned by the checkpoint */
+    enum i8_dtype dtype;
+    uint32_t rank;
+    uint32_t file;              /* index into checkpoint->files */
+    uint64_t shape[I8I_MAX_RANK]; /* row-major; a scalar has rank 0 */
+    uint64_t elements;          /* product of shape */
+    uint64_t bytes;             /* elements × bits / 8, contiguous in memory order */
+    uint64_t offset;            /* of the first byte, in its file's source */
+};
+
+struct i8i_checkpoint_file {
+    char *name; /* relative to the tree: "model-00001-of-00003.safetensors" */
+    struct i8i_source *source;
+    uint64_t data_start; /* 8 + header length, for safetensors */
+};
+
+struct i8i_checkpoint {
+    struct i8i_tensor *tensors; /* in file order, within a file by offset */
+    size_t n_tensors;
+    struct i8i_checkpoint_file *files;
+    size_t n_files;
+    struct i8i_map by_name;
+    struct i8i_tree *tree; /* borrowed; NULL when opened from a single file */
+    /* private: */
+    void *arena;
+};
+
+/* Opens the weights of a tree: model.safetensors, else model.safetensors.index.json,
+ * (later: their .zst forms, pytorch_model.bin[.index.json]). Each shard's header is
+ * read and checked; the index must name each tensor exactly where it is. A tree
+ * without weights is I8_ERR_IO naming what was looked for. The tree must outlive it. */
+enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out, struct i8i_tree *tree,
+                                        struct i8_error *err) I8I_MUST_CHECK;
+/* One weights file, chosen by content (safetensors magic), not by its name. */
+enum i8_status i8i_checkpoint_open_file(struct i8i_checkpoint **out, const char *path,
+                                        struct i8_error *err) I8I_MUST_CHECK;
+void i8i_checkpoint_free(struct i8i_checkpoint *c); /* NULL is fine */
+
+/* NULL if there is none of that name. */
+const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
+                                             const char *name);
+/* Reads `n` bytes of a tensor from byte `offset` of it, in row-major order whatever
+ * the storage (a .bin view may be strided). Thread-safe. */
+enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
+                               void *dst, uint64_t offset, size_t n,
+                               struct i8_error *err) I8I_MUST_CHECK;
+
+/* ---- safetensors pieces that the writer and the tests share ---- */
+
+/* Reads and checks one safetensors header from `source`; calls add for each tensor in
+ * offset order (t->name is borrowed for the call, t->offset is absolute). *metadata
+ * (may be NULL) receives the "__metadata__" object as a document to free, or NULL. */
+enum i8_status i8i_safetensors_read_header(
+    struct i8i_source *source, uint64_t *data_start,
+    enum i8_status (*add)(void *ctx, const struct i8i_tensor *t, struct i8_error *err),
+    void *ctx, i8i_json **metadata, struct i8_error *err) I8I_MUST_CHECK;
+
+/* A header to write: tensors in the order given are laid out without holes. */
+struct i8i_safetensors_entry {
+    const char *name;
+    enum i8_dtype dtype;
+    uint32_t rank;
+    uint64_t shape[I8I_MAX_RANK];
+    uint64_t offset; /* out: of the first byte, from the start of the file */
+    uint64_t bytes;  /* out */
+};
+/* Sorts `entries` into the reference writer's order (dtype width, widest first, then
+ * name), computes offsets and composes 8 + N header bytes, N padded with spaces to a
+ * multiple of 8, with {"format":"pt"} as metadata plus `metadata` pairs (key, value,
+ * …, NULL; may be NULL). *header is freed by the caller; *file_bytes is the whole
+ * file's size. Fails on duplicate names and overflow. */
+enum i8_status i8i_safetensors_layout(char **header, size_t *header_bytes,
+                                      uint64_t *file_bytes,
+                                      struct i8i_safetensors_entry *entries, size_t count,
+                                      const char *const *metadata,
+                                      struct i8_error *err) I8I_MUST_CHECK;
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the tensors mean: config.json and a family's table, expanded to modules and
+ * parameters, joined with the checkpoint. Read-only after opening, so any number of
+ * threads may use it.
+ */
+#ifndef I8I_MODEL_MODEL_H
+#define I8I_MODEL_MODEL_H
+
+#include "checkpoint/checkpoint.h"
+#include "model/family.h"
+
+struct i8i_module {
+    const char *path;       /* "model.layers.0.self_attn.q_proj"; "" for the root */
+    const char *name;       /* last component */
+    const char *class_name;
+    enum i8i_node_kind kind;
+    enum i8i_role role;
+    int parent;             /* index, -1 for the root */
+    int first_child, next_sibling; /* -1: none; registration order */
+    int n_children;
+    int stack;              /* 0 or 1 (encoder) inside a block list, else -1 */
+    int block;              /* index of the block it lies in, else -1 */
+    bool no_split;          /* its class is never split over devices */
+    uint64_t rows, cols;    /* Linear, Conv1D: out, in features; embedding: n, width */
+    int first_param, n_params; /* its own parameters and buffers, consecutive */
+    /* Of an int8 checkpoint (bitsandbytes row layout), else NULL: */
+    const struct i8i_tensor *scb; /* F32 [rows], row absmax */
+};
+
+struct i8i_param {
+    const char *name;   /* full: "model.layers.0.self_attn.q_proj.weight" */
+    const char *leaf;   /* "weight", "bias", "inv_freq" */
+    int module;
+    bool buffer;        /* not a parameter */
+    bool persistent;    /* in the state dict */
+    int tied_to;        /* index of the parameter whose storage it shares, or -1 */
+    uint32_t rank;
+    uint64_t shape[I8I_MAX_RANK];
+    uint64_t elements;
+    enum i8_dtype dtype; /* as stored; what the config says where nothing is stored */
+    const struct i8i_tensor *tensor; /* NULL when tied or not stored */
+};
+
+/* How weights are stored. */
+enum i8i_quantization {
+    I8I_QUANT_NONE,
+    I8I_QUANT_BNB_INT8, /* weight I8 + SCB */
+    I8I_QUANT_OTHER,    /* GPTQ, AWQ, 4-bit, FP8 …: named in quantization_name */
+};
+
+struct i8i_model {
+    const struct i8i_family *family; /* NULL: unknown, modules come from shape rules */
+    const char *model_type;          /* "" without config.json */
+    const char *architecture;        /* config's architectures[0], or the family's */
+    struct i8i_hparams hp;
+    struct i8i_module *modules;      /* pre-order, root first, registration order */
+    int n_modules;
+    struct i8i_param *params;        /* pre-order by module: the state dict's order */
+    int n_params;
+    enum i8i_quantization quantization;
+    const char *quantization_name;   /* "gptq"; NULL if none */
+    double int8_threshold;           /* config's llm_int8_threshold, 6.0 */
+    enum i8_dtype config_dtype;      /* config.json's dtype/torch_dtype, or INVALID */
+    i8i_json *config;                /* NULL for a bare weights file */
+    struct i8i_checkpoint *checkpoint;
+    struct i8i_tree *tree;           /* NULL for a bare weights file */
+    const char **notes;              /* what a user should know: "unknown family …" */
+    size_t n_notes;
+    const struct i8i_tensor **ignored; /* stale buffers in the checkpoint */
+    size_t n_ignored;
+    bool prefix_added;               /* names in the checkpoint lack family->base_prefix */
+    const char *name;                /* the MODEL string */
+    /* private: */
+    void *arena;
+    struct i8i_map module_by_path, param_by_name;
+};
+
+struct i8i_model_options {
+    bool headers_only;   /* plan, inspect: tensors may be absent for nothing */
+    bool require_family; /* engine: an unknown family is an error */
+};
+
+/* Opens a MODEL string: a directory with config.json and weights, or one weights
+ * file. Disagreement between headers and config.json (hidden size, layer count, a
+ * missing or misshapen tensor) is I8_ERR_DATA naming both. */
+enum i8_status i8i_model_open(struct i8i_model **out, const char *model_string,
+                              const struct i8i_model_options *options,
+                              struct i8_error *err) I8I_MUST_CHECK;
+/* The same from an opened tree (taken over on success). */
+enum i8_status i8i_model_open_tree(struct i8i_model **out, struct i8i_tree *tree,
+                                   const struct i8i_model_options *options,
+                                   struct i8_error *err) I8I_MUST_CHECK;
+void i8i_model_free(struct i8i_model *m);
+
+/* -1 if there is none. */
+int i8i_model_module(const struct i8i_model *m, const char *path);
+int i8i_model_param(const struct i8i_model *m, const char *name);
+/* The module with `role` in block `block` of `stack`; block -1: outside the blocks
+ * (stack then picks encoder or decoder where both have one). -1 if absent. */
+int i8i_model_role(const struct i8i_model *m, enum i8i_role role, int stack, int block);
+/* The module's parameter with that leaf name, ties followed to the stored one; -1. */
+int i8i_module_param(const struct i8i_model *m, int module, const char *leaf);
+
+/* ---- which modules are int8 ---- */
+
+enum i8i_reader { /* who will load the result */
+    I8I_READER_TRANSFORMERS5,
+    I8I_READER_TRANSFORMERS4,
+    I8I_READER_INT8TOOL,
+    I8I_READER_VLLM,
+};
+enum i8i_decision {
+    I8I_CONVERT,           /* becomes int8 */
+    I8I_KEEP_NOT_LINEAR,   /* embedding, norm, convolution, bare parameter */
+    I8I_KEEP_HEAD,         /* output embedding */
+    I8I_KEEP_TIED,         /* shares storage with a kept parameter */
+    I8I_KEEP_FP32_MODULE,  /* the reader keeps it in 32 or 16 bit (T5's wo) */
+    I8I_KEEP_SUBCLASS,     /* not exactly nn.Linear (transformers 5, Falcon) */
+    I8I_KEEP_FUSED_EXPERT, /* transformers 5 fuses experts into one parameter */
+    I8I_KEEP_SKIPPED,      /* --skip-modules */
+    I8I_KEEP_LAST,         /* module of the last parameter (readers skip it) */
+    I8I_KEEP_DTYPE,        /* weight is not a floating-point matrix */
+};
+/* skip: NULL-terminated user list, or NULL. Pure. */
+enum i8i_decision i8i_model_decide(const struct i8i_model *m, int module,
+                                   enum i8i_reader reader, const char *const *skip);
+const char *i8i_decision_text(enum i8i_decision d); /* "output embedding" */
+
+#endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+lib_libint8core_la_SOURCES += lib/quant/quant.h 

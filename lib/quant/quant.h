@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Row-wise absmax int8, bit for bit as bitsandbytes makes it, and the row-wise
+ * quantization of activations with outlier columns set apart (LLM.int8(), Dettmers
+ * et al. 2022, arXiv 2208.07339). Each operation has a scalar reference and SIMD
+ * variants chosen at run time that give the same bytes.
+ */
+#ifndef I8I_QUANT_QUANT_H
+#define I8I_QUANT_QUANT_H
+
+#include <int8tool/dtype.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Which device's bytes: the scale 127/absmax rounds differently on a GPU. */
+enum i8i_rounding {
+    I8I_ROUNDING_CUDA, /* __fdividef(127, absmax): the 1,024-entry table */
+    I8I_ROUNDING_CPU,  /* (1/absmax) × 127, two roundings */
+};
+
+enum i8i_isa { I8I_ISA_SCALAR, I8I_ISA_AVX2, I8I_ISA_AVX512, I8I_ISA_COUNT };
+/* The best that this processor has; lowered (never raised) by i8i_isa_limit. */
+enum i8i_isa i8i_isa_best(void);
+const char *i8i_isa_name(enum i8i_isa isa);
+
+/* What a row held that int8 cannot say; counts over the fp16-cast source. */
+struct i8i_row_report {
+    size_t nan_count;
+    size_t inf_count; /* Inf in the source, or beyond fp16's range (|w| ≥ 65520) */
+    size_t first_bad; /* index of the first such element; valid if a count is non-zero */
+};
+
+/* Quantizes one row of n elements of F32, F16, BF16 or F64 (little-endian, any
+ * alignment): cast to fp16 (round to nearest even), absmax, scale, round half to
+ * even. q: n bytes in [-127, 127]; *scb: the absmax as fp32. A row of zeros gives
+ * zeros and 0. Non-finite elements are counted in *report and give q = 0; they do not
+ * enter absmax, except Inf: then, as bitsandbytes does, the whole row is 0 and scb is
+ * Inf. Thread-safe. */
+void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtype, size_t n,
+                      enum i8i_rounding rounding, enum i8i_isa isa,
+                      struct i8i_row_report *report);
+
+/* The fp32 scale of either recipe for a positive finite fp16 absmax. */
+float i8i_scale_127_over(float absmax, enum i8i_rounding rounding);
+
+/* Conversions, exact or round-to-nearest-even, subnormals kept. */
+float i8i_f16_to_f32(uint16_t h);
+uint16_t i8i_f32_to_f16(float f);
+float i8i_bf16_to_f32(uint16_t b);
+uint16_t i8i_f32_to_bf16(float f);
+/* n elements of F32/F16/BF16/F64 at src to fp32. */
+void i8i_to_f32(float *dst, const void *src, enum i8_dtype dtype, size_t n,
+                enum i8i_isa isa);
+
+/* Activations: x (rows, cols) fp32, values already rounded to fp16. Sets
+ * is_outlier[c] = 1 for each column with any |x| ≥ threshold (fp16 compare), else 0;
+ * returns how many. NaN is never an outlier. threshold 0: none. */
+size_t i8i_find_outliers(uint8_t *is_outlier, const float *x, size_t rows, size_t cols,
+                         float threshold, enum i8i_isa isa);
+/* One activation row as bitsandbytes' CUDA kernel does it: row absmax over elements
+ * below the threshold (0: over all), int8 by __fdividef's table; outlier elements and
+ * outlier columns become 0. */
+void i8i_quantize_activation_row(int8_t *q, float *row_absmax, const float *x,
+                                 const uint8_t *is_outlier, size_t cols, float threshold,
+                                 enum i8i_isa isa);
+
+#endif

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# A module's test program is tests/test_<module>.c; its rules stand in one line each.
+# Test programs find data by the environment variable I8_TEST_DATA (tests/data).
+AM_TESTS_ENVIRONMENT = \
+  I8_TEST_DATA='$(abs_top_srcdir)/tests/data'; export I8_TEST_DATA; \
+  I8_TOOL='$(abs_top_builddir)/src/int8tool'; export I8_TOOL;
+if HAVE_CHECK
+unit_tests =
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
