@@ -6,6 +6,14 @@ AM_TESTS_ENVIRONMENT = \
   I8_TOOL='$(abs_top_builddir)/src/int8tool'; export I8_TOOL;
 if HAVE_CHECK
 unit_tests =
+unit_tests += tests/test_base
+tests_test_base_SOURCES = tests/test_base.c
+tests_test_base_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_base_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_json
+tests_test_json_SOURCES = tests/test_json.c
+tests_test_json_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_json_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

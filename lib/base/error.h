@@ -9,8 +9,8 @@
 
 #include <int8tool/status.h>
 
-#define I8I_PRINTF(fmt, args)  __attribute__((format(printf, fmt, args)))
-#define I8I_MUST_CHECK         __attribute__((warn_unused_result))
+#define I8I_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define I8I_MUST_CHECK        __attribute__((warn_unused_result))
 
 /* Sets *err (if not NULL) and returns `status`. Control characters in the composed
  * text are replaced by '?', so that a name from a file cannot forge a second line. */

@@ -23,7 +23,8 @@ bool i8i_path_is_plain(const char *name);
 bool i8i_is_directory(const char *path);
 bool i8i_is_file(const char *path);
 /* mkdir -p. */
-enum i8_status i8i_make_directories(const char *path, struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_make_directories(const char *path,
+                                    struct i8_error *err) I8I_MUST_CHECK;
 /* Flushes a directory's entries to disk, so that renames in it survive a power cut. */
 enum i8_status i8i_sync_directory(const char *path, struct i8_error *err) I8I_MUST_CHECK;
 
@@ -33,8 +34,8 @@ enum i8_status i8i_read_file(char **out, size_t *length, const char *path, size_
 
 struct i8i_outfile; /* one writer; pwrite from several threads is allowed */
 /* Creates PATH.part (truncating a stale one, unless keep_part). */
-enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path, bool keep_part,
-                                struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
+                                bool keep_part, struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,
                                  struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, size_t n,
@@ -43,7 +44,8 @@ enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, si
 int i8i_outfile_fd(const struct i8i_outfile *f);
 /* Syncs, renames to the final name, syncs the directory, closes and frees f. On
  * failure the .part file is removed and f freed all the same. */
-enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_outfile_commit(struct i8i_outfile *f,
+                                  struct i8_error *err) I8I_MUST_CHECK;
 /* Closes and frees without commit; removes the .part file unless keep_part. */
 void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part);
 /* open + write + commit. */

@@ -44,9 +44,13 @@ const char *i8i_json_key(const i8i_json *n);    /* of an object's member */
 const char *i8i_json_string(const i8i_json *n); /* NULL if no string */
 bool i8i_json_bool(const i8i_json *n, bool fallback);
 double i8i_json_double(const i8i_json *n, double fallback);
-/* An integral number in [0, 2^53]; false otherwise. */
+/* The number as it was written where that says more than its double ("1.0", "1e6",
+ * more than 15 digits), else NULL. Borrowed. */
+const char *i8i_json_number_text(const i8i_json *n);
+/* A number written as an integer (no fraction, no exponent) in [0, 2^53]; false
+ * otherwise. */
 bool i8i_json_u64(uint64_t *out, const i8i_json *n);
-/* An integral number in [-2^53, 2^53]; false otherwise. */
+/* The same in [-2^53, 2^53]. */
 bool i8i_json_i64(int64_t *out, const i8i_json *n);
 
 /* ---- writing ----
@@ -74,7 +78,8 @@ void i8i_jw_i64(struct i8i_json_writer *w, int64_t v);
 void i8i_jw_double(struct i8i_json_writer *w, double v);
 void i8i_jw_bool(struct i8i_json_writer *w, bool v);
 void i8i_jw_null(struct i8i_json_writer *w);
-/* A node of a parsed document, copied through as it was (key order kept). */
+/* A node of a parsed document, copied through as it was: key order and the text of
+ * numbers are kept. */
 void i8i_jw_node(struct i8i_json_writer *w, const i8i_json *n);
 /* key + value in one call. */
 void i8i_jw_kv_string(struct i8i_json_writer *w, const char *key, const char *s);

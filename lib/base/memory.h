@@ -38,7 +38,7 @@ void *i8i_calloc(size_t count, size_t size) I8I_MUST_CHECK;
  * *capacity are updated, contents kept; on failure both are untouched. */
 bool i8i_grow(void *array_ptr, size_t *capacity, size_t need, size_t size) I8I_MUST_CHECK;
 
-/* For big operands: `bytes` aligned to 64, zeroed or not; free() releases it. */
+/* For big operands: `bytes` aligned to 64, contents undefined; free() releases it. */
 void *i8i_aligned_alloc(size_t bytes) I8I_MUST_CHECK;
 
 char *i8i_strdup(const char *s) I8I_MUST_CHECK;
@@ -63,5 +63,14 @@ void i8i_buffer_puts(struct i8i_buffer *b, const char *s);
 void i8i_buffer_printf(struct i8i_buffer *b, const char *fmt, ...) I8I_PRINTF(2, 3);
 /* Takes the bytes out (caller frees), leaves b empty; NULL if an append failed. */
 char *i8i_buffer_take(struct i8i_buffer *b, size_t *length);
+
+/* Many small things that live and die together. Zero-initialise; what it gives is
+ * zeroed, aligned for any type, stays where it is, and is released by arena_free. */
+struct i8i_arena {
+    struct i8i_arena_chunk *chunks;
+};
+void *i8i_arena_alloc(struct i8i_arena *a, size_t n) I8I_MUST_CHECK;
+char *i8i_arena_strdup(struct i8i_arena *a, const char *s) I8I_MUST_CHECK;
+void i8i_arena_free(struct i8i_arena *a);
 
 #endif

@@ -11,8 +11,11 @@
 
 struct i8i_pool;
 
-/* `threads` ≥ 1 counts the caller, which works too; 0 means one a processor that
- * the process may run on. */
+/* Processors that this process may run on: affinity mask and container quota. */
+unsigned i8i_processors(void);
+
+/* `threads` ≥ 1 counts the caller, which works too; 0 means i8i_processors().
+ * The pool belongs to one thread at a time. */
 enum i8_status i8i_pool_new(struct i8i_pool **out, unsigned threads,
                             struct i8_error *err) I8I_MUST_CHECK;
 void i8i_pool_free(struct i8i_pool *p); /* NULL is fine */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Output files that appear only whole: NAME.part, fsync, rename, fsync of the
+ * directory. Only that order keeps a power cut from leaving an empty file under the
+ * final name.
+ */
+#include "config.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct i8i_outfile {
+    char *path; /* final name */
+    char *part; /* path + ".part" */
+    int fd;
+    uint64_t position; /* of the next i8i_outfile_write */
+    pthread_mutex_t lock;
+    struct i8_error failure; /* the first one; status I8_OK: none */
+};
+
+static void destroy(struct i8i_outfile *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    pthread_mutex_destroy(&f->lock);
+    free(f->part);
+    free(f->path);
+    free(f);
+}
+
+enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
+                                bool keep_part, struct i8_error *err)
+{
+    *out = NULL;
+    struct i8i_outfile *f = i8i_calloc(1, sizeof *f);
+    if (f == NULL)
+        return i8i_nomem(err);
+    f->fd = -1;
+    pthread_mutex_init(&f->lock, NULL);
+    f->path = i8i_strdup(path);
+    f->part = i8i_format("%s.part", path);
+    if (f->path == NULL || f->part == NULL) {
+        destroy(f);
+        return i8i_nomem(err);
+    }
+    /* O_NOFOLLOW: a link planted under a name that we chose is not written through. */
+    int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (keep_part ? 0 : O_TRUNC);
+    f->fd = open(f->part, flags, 0666);
+    if (f->fd < 0) {
+        enum i8_status st = i8i_fail_errno(err, errno, "cannot create %s", f->part);
+        destroy(f);
+        return st;
+    }
+    *out = f;
+    return I8_OK;
+}
+
+/* Remembers the first failure and passes it on. */
+static enum i8_status latch(struct i8i_outfile *f, int errnum, const char *verb,
+                            struct i8_error *err)
+{
+    pthread_mutex_lock(&f->lock);
+    if (f->failure.status == I8_OK)
+        i8i_fail_errno(&f->failure, errnum, "cannot %s %s", verb, f->part);
+    enum i8_status st = i8i_fail(err, f->failure.status, "%s", f->failure.message);
+    pthread_mutex_unlock(&f->lock);
+    return st;
+}
+
+/* The latched failure, so that a writer does not go on filling a full disk. */
+static enum i8_status latched(struct i8i_outfile *f, struct i8_error *err)
+{
+    pthread_mutex_lock(&f->lock);
+    enum i8_status st = f->failure.status;
+    if (st != I8_OK)
+        i8i_fail(err, st, "%s", f->failure.message);
+    pthread_mutex_unlock(&f->lock);
+    return st;
+}
+
+enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, size_t n,
+                                    uint64_t offset, struct i8_error *err)
+{
+    enum i8_status st = latched(f, err);
+    if (st != I8_OK)
+        return st;
+    uint64_t end;
+    if (!i8i_add_u64(&end, offset, n) || end > INT64_MAX)
+        return latch(f, EFBIG, "write", err);
+    const char *from = bytes;
+    while (n > 0) {
+        ssize_t written = pwrite(f->fd, from, n, (off_t)offset);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return latch(f, written < 0 ? errno : EIO, "write", err);
+        from += written;
+        offset += (uint64_t)written;
+        n -= (size_t)written;
+    }
+    return I8_OK;
+}
+
+enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,
+                                 struct i8_error *err)
+{
+    enum i8_status st = i8i_outfile_write_at(f, bytes, n, f->position, err);
+    if (st == I8_OK)
+        f->position += n;
+    return st;
+}
+
+int i8i_outfile_fd(const struct i8i_outfile *f)
+{
+    return f->fd;
+}
+
+static enum i8_status sync_parent(const char *path, struct i8_error *err)
+{
+    const size_t n = (size_t)(i8i_path_base(path) - path);
+    char *dir = n == 0 ? i8i_strdup(".") : i8i_strndup(path, n);
+    if (dir == NULL)
+        return i8i_nomem(err);
+    enum i8_status st = i8i_sync_directory(dir, err);
+    free(dir);
+    return st;
+}
+
+enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err)
+{
+    enum i8_status st = latched(f, err);
+    if (st == I8_OK && fsync(f->fd) != 0)
+        st = latch(f, errno, "sync", err);
+    /* Network file systems report a full disk as late as here. */
+    if (close(f->fd) != 0 && st == I8_OK)
+        st = latch(f, errno, "close", err);
+    f->fd = -1;
+    if (st == I8_OK && rename(f->part, f->path) != 0)
+        st = i8i_fail_errno(err, errno, "cannot rename %s to %s", f->part, f->path);
+    if (st == I8_OK) {
+        st = sync_parent(f->path, err);
+        destroy(f);
+        return st;
+    }
+    i8i_outfile_abort(f, false);
+    return st;
+}
+
+void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part)
+{
+    if (f == NULL)
+        return;
+    if (!keep_part)
+        unlink(f->part);
+    destroy(f);
+}
