@@ -24,5 +24,6 @@ include lib/model/local.mk
 include lib/quant/local.mk
 include lib/convert/local.mk
 include lib/engine/local.mk
+include lib/engine/cuda/local.mk
 include lib/tokenizer/local.mk
 include lib/verify/local.mk

@@ -16,18 +16,18 @@
 
 enum {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1,  /* I/O, network, corrupt or refused input, out of memory */
+    EXIT_FAILED = 1, /* I/O, network, corrupt or refused input, out of memory */
     EXIT_USAGE = 2,
-    EXIT_NO = 3,      /* the answer is no: does not fit, parity missed */
+    EXIT_NO = 3, /* the answer is no: does not fit, parity missed */
 };
 
 struct option_spec {
-    const char *name; /* long name without dashes */
-    char letter;      /* 0: none */
-    const char *arg;  /* "SIZE", "FILE" …; NULL for a switch */
-    const char *values; /* "cuda|cpu": the allowed words, for checks and completion; or NULL */
+    const char *name;     /* long name without dashes */
+    char letter;          /* 0: none */
+    const char *arg;      /* "SIZE", "FILE" …; NULL for a switch */
+    const char *values;   /* "cuda|cpu": the allowed words, which are checked; or NULL */
     const char *fallback; /* shown in help: "(default: cuda)"; NULL: none */
-    const char *help; /* one sentence, no full stop needed; wrapped by the printer */
+    const char *help;     /* one sentence, no full stop needed; wrapped by the printer */
     bool repeatable;
 };
 
@@ -42,9 +42,12 @@ struct command {
     const char *name;
     const char *summary;  /* one line, for the list of commands */
     const char *synopsis; /* "MODEL -o DIR" */
-    const char *description; /* paragraphs separated by blank lines */
-    const struct option_spec *options; /* ends with name NULL; -h -q -v --json are added */
-    const struct example *examples;    /* ends with command NULL */
+    /* Paragraphs separated by blank lines; one that begins with a space is printed as it
+     * stands, the others are wrapped. */
+    const char *description;
+    /* Ends with name NULL; --json, -q, -v and -h are added. */
+    const struct option_spec *options;
+    const struct example *examples; /* ends with command NULL */
     int min_operands, max_operands;
     /* Returns an exit status. Everything in args is borrowed. */
     int (*run)(const struct arguments *args);
@@ -64,7 +67,8 @@ const char *const *arg_values(const struct arguments *a, const char *option);
 int arg_operands(const struct arguments *a);
 const char *arg_operand(const struct arguments *a, int i);
 bool arg_json(const struct arguments *a);
-int arg_verbosity(const struct arguments *a); /* -1 quiet, 0, 1 … */
+int arg_verbosity(const struct arguments *a);       /* -1 quiet, 0, 1 … */
+const char *arg_command(const struct arguments *a); /* the command's name */
 
 /* Numbers of options, checked; on failure they print the usage error and return false,
  * and run() returns EXIT_USAGE. *out is left alone when the option is not given. */
@@ -78,16 +82,26 @@ bool arg_double(double *out, const struct arguments *a, const char *option, doub
 
 /* "int8tool: error: …" on stderr; returns the exit status that fits err->status. */
 int report_error(const struct i8_error *err);
+/* "int8tool: error: … (try 'int8tool plan --help')"; a may be NULL where there is no
+ * command yet. Returns EXIT_USAGE. */
 int usage_error(const struct arguments *a, const char *fmt, ...) I8I_PRINTF(2, 3);
-/* The log and progress sinks for library calls: warnings to stderr, a bar on a
- * terminal. Lifetime: the process. */
+/* The log and progress sinks for library calls: warnings and notes to stderr (notes of
+ * level DEBUG with -v, nothing with -q), a bar on a terminal. From the first call of
+ * output_progress on, the first SIGINT or SIGTERM asks the work to stop through the sink
+ * and a second one kills. Lifetime: the process. */
 const struct i8_log *output_log(const struct arguments *a);
 const struct i8_progress *output_progress(const struct arguments *a);
 /* Ends the progress line, if one is shown. */
 void output_progress_done(void);
-/* Writes a finished JSON document and a newline to stdout; returns an exit status. */
+/* Writes a finished JSON document and a newline to stdout and empties w; returns an exit
+ * status. */
 int output_json(struct i8i_json_writer *w);
-/* Flushes stdout; EXIT_FAILED with a message when that fails (a full disk), else ok. */
+/* May stdout be coloured (a terminal, and NO_COLOR is not set)? */
+bool output_colour(void);
+/* Columns of the terminal at stdout, 80 where there is none. */
+int output_columns(void);
+/* Flushes stdout; EXIT_FAILED with a message when that fails (a full disk), else ok.
+ * main calls it behind every command. */
 int output_finish(int ok);
 
 #endif

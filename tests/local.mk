@@ -14,6 +14,10 @@ unit_tests += tests/test_json
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_json_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_json_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_cuda
+tests_test_cuda_SOURCES = tests/test_cuda.c
+tests_test_cuda_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_cuda_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

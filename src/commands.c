@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The list of commands; help, man page and completions show it in this order.
+ */
+#include "config.h"
+
+#include "arguments.h"
+#include <string.h>
+
+const struct command *const commands[] = {
+    &command_devices,
+    NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++) {
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All that is printed about the commands comes from their tables: help texts, the man
+ * page, completions.
+ */
+#ifndef INT8TOOL_HELP_H
+#define INT8TOOL_HELP_H
+
+#include "command.h"
+#include <stdio.h>
+
+extern const char program_summary[];
+
+void help_program(FILE *out);
+void help_command(FILE *out, const struct command *command);
+void help_version(FILE *out);
+
+/* Writes the document of that kind ("man", "bash", "zsh", "fish"); false when there is
+ * no such kind. */
+bool generate_document(FILE *out, const char *kind);
+void generate_man(FILE *out);
+void generate_bash(FILE *out);
+void generate_zsh(FILE *out);
+void generate_fish(FILE *out);
+
+#endif
