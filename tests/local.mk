@@ -32,3 +32,5 @@ EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/
 interop: $(bin_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) I8_VENV="$${I8_VENV:-$(abs_top_builddir)/.venv}" \
 	  $(SHELL) $(top_srcdir)/tests/interop/run.sh $(INTEROP_ARGS)
+
+EXTRA_DIST += tests/tools/make_checkpoint.py tests/tools/sound_models.py tests/tools/defects.py
