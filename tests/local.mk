@@ -18,6 +18,10 @@ unit_tests += tests/test_cuda
 tests_test_cuda_SOURCES = tests/test_cuda.c
 tests_test_cuda_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_cuda_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_quant
+tests_test_quant_SOURCES = tests/test_quant.c
+tests_test_quant_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_quant_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

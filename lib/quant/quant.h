@@ -22,7 +22,9 @@ enum i8i_rounding {
 enum i8i_isa { I8I_ISA_SCALAR, I8I_ISA_AVX2, I8I_ISA_AVX512, I8I_ISA_COUNT };
 /* The best that this processor has; lowered (never raised) by i8i_isa_limit. */
 enum i8i_isa i8i_isa_best(void);
-const char *i8i_isa_name(enum i8i_isa isa);
+/* For tests and --cpu choices: no call uses more than `isa` from here on. */
+void i8i_isa_limit(enum i8i_isa isa);
+const char *i8i_isa_name(enum i8i_isa isa); /* "avx512"; static */
 
 /* What a row held that int8 cannot say; counts over the fp16-cast source. */
 struct i8i_row_report {
@@ -32,13 +34,14 @@ struct i8i_row_report {
 };
 
 /* Quantizes one row of n elements of F32, F16, BF16 or F64 (little-endian, any
- * alignment): cast to fp16 (round to nearest even), absmax, scale, round half to
- * even. q: n bytes in [-127, 127]; *scb: the absmax as fp32. A row of zeros gives
- * zeros and 0. Non-finite elements are counted in *report and give q = 0; they do not
- * enter absmax, except Inf: then, as bitsandbytes does, the whole row is 0 and scb is
- * Inf. Thread-safe. */
-void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtype, size_t n,
-                      enum i8i_rounding rounding, enum i8i_isa isa,
+ * alignment): cast to fp16 (round to nearest even; F64 by way of fp32, as torch does),
+ * absmax, scale, round half to even. q: n bytes in [-127, 127]; *scb: the absmax as
+ * fp32. A row of zeros gives zeros and 0. Non-finite elements are counted in *report
+ * and give q = 0; they do not enter absmax, except Inf: then, as bitsandbytes does, the
+ * whole row is 0 and scb is Inf. The same bytes for every isa; one that the processor
+ * lacks is lowered. Thread-safe. */
+void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtype,
+                      size_t n, enum i8i_rounding rounding, enum i8i_isa isa,
                       struct i8i_row_report *report);
 
 /* The fp32 scale of either recipe for a positive finite fp16 absmax. */
@@ -49,9 +52,19 @@ float i8i_f16_to_f32(uint16_t h);
 uint16_t i8i_f32_to_f16(float f);
 float i8i_bf16_to_f32(uint16_t b);
 uint16_t i8i_f32_to_bf16(float f);
-/* n elements of F32/F16/BF16/F64 at src to fp32. */
+/* NaN stays NaN: quieted, its payload cut. */
+/* n elements of F32/F16/BF16/F64 at src (any alignment) to fp32. */
 void i8i_to_f32(float *dst, const void *src, enum i8_dtype dtype, size_t n,
                 enum i8i_isa isa);
+/* n fp32 elements to F32, F16 or BF16 at dst (any alignment). */
+void i8i_from_f32(void *dst, const float *src, enum i8_dtype dtype, size_t n,
+                  enum i8i_isa isa);
+/* Rounds n values to what fp16 can hold, in place. */
+void i8i_round_to_f16(float *x, size_t n, enum i8i_isa isa);
+/* Adds to *report the NaN and Inf among n elements of F32, F16, BF16 or F64, as they are
+ * stored (no cast). `first` is added to the index; start with a zeroed report. */
+void i8i_count_nonfinite(struct i8i_row_report *report, const void *src,
+                         enum i8_dtype dtype, size_t n, size_t first, enum i8i_isa isa);
 
 /* Activations: x (rows, cols) fp32, values already rounded to fp16. Sets
  * is_outlier[c] = 1 for each column with any |x| ≥ threshold (fp16 compare), else 0;
