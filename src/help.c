@@ -16,6 +16,14 @@ enum {
 
 const char program_summary[] =
     "plan, convert, verify and run transformer checkpoints in int8";
+const char program_description[] =
+    "int8tool says what memory a model needs and where it fits, converts its weights to "
+    "8-bit integers (LLM.int8(): row-wise absmax, outlier columns in 16 bit), proves the "
+    "result against the original, and runs it, without Python and without a GPU. A MODEL "
+    "is a directory with config.json and weights, or a single weights file. Answers go "
+    "to "
+    "standard output, as one JSON document with --json; everything else goes to standard "
+    "error. Sizes are written 10GiB, 10GB, 512MiB or in plain bytes.";
 
 /* The columns that UTF-8 text of n bytes takes, combining marks left aside. */
 static int columns_in(const char *text, size_t n)
@@ -124,4 +132,24 @@ void help_program(FILE *out)
 void help_version(FILE *out)
 {
     (void)fprintf(out, "int8tool %s\n", i8_version());
+}
+
+bool generate_document(FILE *out, const char *kind)
+{
+    static const struct {
+        const char *kind;
+        void (*generate)(FILE *out);
+    } kinds[] = {
+        {"man", generate_man},
+        {"bash", generate_bash},
+        {"zsh", generate_zsh},
+        {"fish", generate_fish},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!strcmp(kinds[i].kind, kind)) {
+            kinds[i].generate(out);
+            return true;
+        }
+    }
+    return false;
 }

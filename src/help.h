@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 extern const char program_summary[];
+extern const char program_description[];
 
 void help_program(FILE *out);
 void help_command(FILE *out, const struct command *command);

@@ -1,5 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 bin_PROGRAMS += src/int8tool
-src_int8tool_SOURCES = src/main.c src/arguments.c src/arguments.h src/command.h \
-  src/commands.c src/cmd_devices.c src/help.c src/help.h src/output.c src/output.h
+src_int8tool_SOURCES = \
+  src/arguments.c src/arguments.h \
+  src/cmd_devices.c \
+  src/command.h src/commands.c \
+  src/completions.c \
+  src/help.c src/help.h \
+  src/main.c \
+  src/man_page.c \
+  src/output.c src/output.h
 src_int8tool_LDADD = lib/libint8core.la
+
+# The man page and the completions come from the program's own tables. They depend on the
+# sources, and on the program only in order: so a tarball, which carries them, builds
+# for another machine without running what it has built.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_man_MANS += docs/int8tool.1
+dist_bashcompletion_DATA = docs/completions/int8tool
+dist_zshcompletion_DATA = docs/completions/_int8tool
+dist_fishcompletion_DATA = docs/completions/int8tool.fish
+generated_documents = $(dist_man_MANS) $(dist_bashcompletion_DATA) \
+  $(dist_zshcompletion_DATA) $(dist_fishcompletion_DATA)
+MAINTAINERCLEANFILES = $(generated_documents)
+$(generated_documents): $(src_int8tool_SOURCES) lib/base/version.c configure.ac \
+    | src/int8tool$(EXEEXT)
+
+GENERATE = $(AM_V_GEN)generate() { \
+    $(MKDIR_P) $(@D) && src/int8tool$(EXEEXT) --generate $$1 >$@.tmp && mv $@.tmp $@; \
+  } && generate
+docs/int8tool.1:
+	$(GENERATE) man
+docs/completions/int8tool:
+	$(GENERATE) bash
+docs/completions/_int8tool:
+	$(GENERATE) zsh
+docs/completions/int8tool.fish:
+	$(GENERATE) fish

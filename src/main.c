@@ -25,6 +25,14 @@ static int run_help(int argc, char **argv)
     return output_finish(EXIT_DONE);
 }
 
+/* int8tool --generate man|bash|zsh|fish: for the build, not shown in the help. */
+static int run_generate(int argc, char **argv)
+{
+    if (argc != 2 || !generate_document(stdout, argv[1]))
+        return usage_error(NULL, "--generate needs one of man, bash, zsh, fish");
+    return output_finish(EXIT_DONE);
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
     struct arguments *args;
@@ -51,6 +59,8 @@ int main(int argc, char **argv)
     const char *word = argv[1];
     if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help"))
         return run_help(argc - 1, argv + 1);
+    if (!strcmp(word, "--generate"))
+        return run_generate(argc - 1, argv + 1);
     if (!strcmp(word, "--version")) {
         help_version(stdout);
         return output_finish(EXIT_DONE);

@@ -3,7 +3,8 @@
 # Test programs find data by the environment variable I8_TEST_DATA (tests/data).
 AM_TESTS_ENVIRONMENT = \
   I8_TEST_DATA='$(abs_top_srcdir)/tests/data'; export I8_TEST_DATA; \
-  I8_TOOL='$(abs_top_builddir)/src/int8tool'; export I8_TOOL;
+  I8_TOOL='$(abs_top_builddir)/src/int8tool'; export I8_TOOL; \
+  CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; export CC CXX NM;
 if HAVE_CHECK
 unit_tests =
 unit_tests += tests/test_base
@@ -38,3 +39,13 @@ interop: $(bin_PROGRAMS)
 	  $(SHELL) $(top_srcdir)/tests/interop/run.sh $(INTEROP_ARGS)
 
 EXTRA_DIST += tests/tools/make_checkpoint.py tests/tools/sound_models.py tests/tools/defects.py
+
+# The program as a user sees it: tests/cli/run.sh says how a case is written.
+dist_check_SCRIPTS += tests/cli/run.sh
+TESTS += tests/cli/run.sh
+EXTRA_DIST += tests/cli/cases
+
+# Rules that a compiler does not check.
+source_checks = tests/check_headers.sh tests/check_includes.sh tests/check_style.sh
+dist_check_SCRIPTS += $(source_checks) scripts/format.sh
+TESTS += $(source_checks)

@@ -136,7 +136,7 @@ START_TEST(arena_keeps_things_apart)
         big[0] = 'x';
     }
     for (int i = 0; i < 1000; i++)
-        ck_assert_int_eq(atol(strings[i] + 1), i);
+        ck_assert_int_eq(strtol(strings[i] + 1, NULL, 10), i);
     ck_assert_ptr_null(i8i_arena_alloc(&a, SIZE_MAX));
     i8i_arena_free(&a);
 }
