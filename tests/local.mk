@@ -4,6 +4,8 @@
 AM_TESTS_ENVIRONMENT = \
   I8_TEST_DATA='$(abs_top_srcdir)/tests/data'; export I8_TEST_DATA; \
   I8_TOOL='$(abs_top_builddir)/src/int8tool'; export I8_TOOL; \
+  I8_FAULT_LIBRARY='$(abs_top_builddir)/tests/tools/.libs/libfault.so'; \
+  export I8_FAULT_LIBRARY; \
   CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; export CC CXX NM;
 if HAVE_CHECK
 unit_tests =
@@ -38,12 +40,18 @@ interop: $(bin_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) I8_VENV="$${I8_VENV:-$(abs_top_builddir)/.venv}" \
 	  $(SHELL) $(top_srcdir)/tests/interop/run.sh $(INTEROP_ARGS)
 
-EXTRA_DIST += tests/tools/make_checkpoint.py tests/tools/sound_models.py tests/tools/defects.py
+EXTRA_DIST += tests/tools/make_checkpoint.py tests/tools/sound_models.py \
+  tests/tools/defects.py tests/tools/check_json.py
+
+# Preloaded by tests that stop a conversion at each of its system calls.
+check_LTLIBRARIES += tests/tools/libfault.la
+tests_tools_libfault_la_SOURCES = tests/tools/fault.c
+tests_tools_libfault_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
 # The program as a user sees it: tests/cli/run.sh says how a case is written.
 dist_check_SCRIPTS += tests/cli/run.sh
 TESTS += tests/cli/run.sh
-EXTRA_DIST += tests/cli/cases
+EXTRA_DIST += tests/cli/cases tests/cli/expect.sh
 
 # Rules that a compiler does not check.
 source_checks = tests/check_headers.sh tests/check_includes.sh tests/check_style.sh

@@ -6,8 +6,10 @@
 #   NAME.exit                 the exit status (0 without this file)
 #   NAME.stdout, NAME.stderr  the exact output; a missing file leaves it unchecked
 #   NAME.stdout.glob, …       one shell pattern a line; a line "..." skips any lines
-# A case runs in an empty directory of its own, with int8tool in PATH and the test data
-# at $DATA. In the output that folder is shown as $DATA, the own directory as $TMP.
+# A case runs in an empty directory of its own, with int8tool in PATH, the test data at
+# $DATA and this folder at $CLI (expect.sh has functions for cases that look at more than
+# one run). In the output these show as $DATA and the own directory as $TMP. A case that
+# exits 77 is skipped; its output says why.
 #
 #   run.sh [--update] [NAME …]   --update writes the exact files anew
 set -u
@@ -25,7 +27,8 @@ trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 PATH=$(cd "$(dirname "$tool")" && pwd):$PATH
 LC_ALL=C.UTF-8
-export PATH DATA LC_ALL
+CLI=$here
+export PATH DATA CLI LC_ALL
 unset NO_COLOR
 
 # matches FILE PATTERNS: does every line match its pattern?
@@ -77,6 +80,7 @@ run_case() {
     (cd "$scratch/$name" && sh -eu "$here/cases/$name.sh" </dev/null \
         >"$scratch/$name.raw.stdout" 2>"$scratch/$name.raw.stderr")
     status=$?
+    [ $status -ne 77 ] || return 77
     for stream in stdout stderr; do
         sed -e "s|$scratch/$name|\$TMP|g" -e "s|$DATA|\$DATA|g" \
             "$scratch/$name.raw.$stream" >"$scratch/$name.$stream"
@@ -97,13 +101,20 @@ run_case() {
 [ $# -gt 0 ] || set -- $(cd "$here/cases" && ls ./*.sh | sed 's|^\./||; s|\.sh$||')
 passed=0
 failed=0
+skipped=0
 for name in "$@"; do
-    if run_case "$name"; then
-        passed=$((passed + 1))
-    else
+    run_case "$name"
+    case $? in
+    0) passed=$((passed + 1)) ;;
+    77)
+        echo "SKIP: $name: $(cat "$scratch/$name.raw.stdout")"
+        skipped=$((skipped + 1))
+        ;;
+    *)
         echo "FAIL: $name"
         failed=$((failed + 1))
-    fi
+        ;;
+    esac
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
