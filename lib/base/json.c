@@ -186,6 +186,11 @@ size_t i8i_json_count(const i8i_json *n)
     return count;
 }
 
+i8i_json *i8i_json_detach(i8i_json *object, const char *key)
+{
+    return cJSON_DetachItemFromObjectCaseSensitive(object, key);
+}
+
 const char *i8i_json_key(const i8i_json *n)
 {
     return n != NULL ? n->string : NULL;

@@ -40,6 +40,8 @@ const i8i_json *i8i_json_get(const i8i_json *n, const char *key);
 const i8i_json *i8i_json_first(const i8i_json *n);
 const i8i_json *i8i_json_next(const i8i_json *n);
 size_t i8i_json_count(const i8i_json *n);
+/* Takes a member out of its document; NULL if there is none. Freed by i8i_json_free. */
+i8i_json *i8i_json_detach(i8i_json *object, const char *key);
 const char *i8i_json_key(const i8i_json *n);    /* of an object's member */
 const char *i8i_json_string(const i8i_json *n); /* NULL if no string */
 bool i8i_json_bool(const i8i_json *n, bool fallback);

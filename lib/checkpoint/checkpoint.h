@@ -21,11 +21,11 @@ struct i8i_tensor {
     const char *name; /* unescaped UTF-8, owned by the checkpoint */
     enum i8_dtype dtype;
     uint32_t rank;
-    uint32_t file;              /* index into checkpoint->files */
+    uint32_t file;                /* index into checkpoint->files */
     uint64_t shape[I8I_MAX_RANK]; /* row-major; a scalar has rank 0 */
-    uint64_t elements;          /* product of shape */
-    uint64_t bytes;             /* elements × bits / 8, contiguous in memory order */
-    uint64_t offset;            /* of the first byte, in its file's source */
+    uint64_t elements;            /* product of shape */
+    uint64_t bytes;               /* elements × bits / 8, contiguous in memory order */
+    uint64_t offset;              /* of the first byte, in its file's source */
 };
 
 struct i8i_checkpoint_file {
@@ -42,14 +42,15 @@ struct i8i_checkpoint {
     struct i8i_map by_name;
     struct i8i_tree *tree; /* borrowed; NULL when opened from a single file */
     /* private: */
-    void *arena;
+    struct i8i_arena arena; /* tensor names */
 };
 
 /* Opens the weights of a tree: model.safetensors, else model.safetensors.index.json,
  * (later: their .zst forms, pytorch_model.bin[.index.json]). Each shard's header is
  * read and checked; the index must name each tensor exactly where it is. A tree
  * without weights is I8_ERR_IO naming what was looked for. The tree must outlive it. */
-enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out, struct i8i_tree *tree,
+enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out,
+                                        struct i8i_tree *tree,
                                         struct i8_error *err) I8I_MUST_CHECK;
 /* One weights file, chosen by content (safetensors magic), not by its name. */
 enum i8_status i8i_checkpoint_open_file(struct i8i_checkpoint **out, const char *path,
@@ -64,6 +65,12 @@ const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
 enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
                                void *dst, uint64_t offset, size_t n,
                                struct i8_error *err) I8I_MUST_CHECK;
+
+/* elements = product of shape, bytes = elements × bits / 8; fails on overflow and on
+ * a fraction of a byte. `where` names the file in messages. */
+enum i8_status i8i_tensor_size(uint64_t *elements, uint64_t *bytes, enum i8_dtype dtype,
+                               const uint64_t *shape, uint32_t rank, const char *where,
+                               const char *name, struct i8_error *err) I8I_MUST_CHECK;
 
 /* ---- safetensors pieces that the writer and the tests share ---- */
 
@@ -84,11 +91,11 @@ struct i8i_safetensors_entry {
     uint64_t offset; /* out: of the first byte, from the start of the file */
     uint64_t bytes;  /* out */
 };
-/* Sorts `entries` into the reference writer's order (dtype width, widest first, then
- * name), computes offsets and composes 8 + N header bytes, N padded with spaces to a
- * multiple of 8, with {"format":"pt"} as metadata plus `metadata` pairs (key, value,
- * …, NULL; may be NULL). *header is freed by the caller; *file_bytes is the whole
- * file's size. Fails on duplicate names and overflow. */
+/* Sorts `entries` into the reference writer's order (dtype, widest first, then name),
+ * computes offsets and composes 8 + N header bytes, N padded with spaces to a multiple of
+ * 8, with {"format":"pt"} as metadata plus `metadata` pairs (key, value, …, NULL; may be
+ * NULL). *header is freed by the caller; *file_bytes is the whole file's size. Fails on
+ * duplicate names and overflow. */
 enum i8_status i8i_safetensors_layout(char **header, size_t *header_bytes,
                                       uint64_t *file_bytes,
                                       struct i8i_safetensors_entry *entries, size_t count,

@@ -1,2 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-lib_libint8core_la_SOURCES += lib/checkpoint/checkpoint.h 
+i8include_HEADERS += lib/int8tool/checkpoint.h
+lib_libint8core_la_SOURCES += \
+  lib/checkpoint/checkpoint.c lib/checkpoint/checkpoint.h \
+  lib/checkpoint/dtype.c \
+  lib/checkpoint/public_checkpoint.c \
+  lib/checkpoint/safetensors_reader.c \
+  lib/checkpoint/safetensors_writer.c \
+  lib/checkpoint/shard_index.c lib/checkpoint/shard_index.h \
+  lib/checkpoint/tensor_size.c

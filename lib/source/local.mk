@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-lib_libint8core_la_SOURCES += lib/source/source.h 
+lib_libint8core_la_SOURCES += \
+  lib/source/directory_tree.c \
+  lib/source/file_source.c \
+  lib/source/source.c lib/source/source.h

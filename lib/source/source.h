@@ -45,8 +45,8 @@ struct i8i_tree_ops {
     bool (*exists)(struct i8i_tree *t, const char *name);
     /* Calls fn for every file below the tree (relative names, sorted by bytes). */
     enum i8_status (*list)(struct i8i_tree *t,
-                           enum i8_status (*fn)(void *ctx, const char *name, uint64_t size,
-                                                struct i8_error *err),
+                           enum i8_status (*fn)(void *ctx, const char *name,
+                                                uint64_t size, struct i8_error *err),
                            void *ctx, struct i8_error *err);
     void (*close)(struct i8i_tree *t);
 };
@@ -58,8 +58,8 @@ struct i8i_tree {
 };
 enum i8_status i8i_tree_open_directory(struct i8i_tree **out, const char *path,
                                        struct i8_error *err) I8I_MUST_CHECK;
-enum i8_status i8i_tree_open(struct i8i_tree *t, struct i8i_source **out, const char *name,
-                             struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_tree_open(struct i8i_tree *t, struct i8i_source **out,
+                             const char *name, struct i8_error *err) I8I_MUST_CHECK;
 bool i8i_tree_exists(struct i8i_tree *t, const char *name);
 enum i8_status i8i_tree_list(struct i8i_tree *t,
                              enum i8_status (*fn)(void *ctx, const char *name,

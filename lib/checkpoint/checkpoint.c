@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening checkpoints: which files hold the weights, what kind each is (by its first
+ * bytes, not its name), and one list of tensors over all of them.
+ */
+#include "config.h"
+
+#include "base/memory.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/shard_index.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a tree may hold, in the order in which the Hub's own readers look. */
+static const struct {
+    const char *single, *index;
+} layouts[] = {
+    {"model.safetensors", "model.safetensors.index.json"},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json"},
+};
+
+struct builder {
+    struct i8i_checkpoint *c;
+    size_t capacity;
+    uint32_t file;                 /* that is being read */
+    struct i8i_shard_index *index; /* NULL: a single file */
+};
+
+static enum i8_status add_tensor(void *ctx, const struct i8i_tensor *t,
+                                 struct i8_error *err)
+{
+    struct builder *b = ctx;
+    struct i8i_checkpoint *c = b->c;
+    enum i8_status st = I8_OK;
+    if (b->index != NULL)
+        st = i8i_shard_index_found(b->index, t->name, b->file, err);
+    if (st != I8_OK)
+        return st;
+    if (!i8i_grow(&c->tensors, &b->capacity, c->n_tensors + 1, sizeof *c->tensors))
+        return i8i_nomem(err);
+    struct i8i_tensor *own = &c->tensors[c->n_tensors];
+    *own = *t;
+    own->file = b->file;
+    own->name = i8i_arena_strdup(&c->arena, t->name);
+    if (own->name == NULL)
+        return i8i_nomem(err);
+    size_t before;
+    st = i8i_map_add(&c->by_name, own->name, c->n_tensors, &before, err);
+    if (st == I8_OK && before != I8I_MAP_NONE)
+        st = i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice",
+                      c->files[b->file].source->name, t->name);
+    c->n_tensors += st == I8_OK;
+    return st;
+}
+
+/* Reads the header of files[b->file], whose source is open. */
+static enum i8_status read_file(struct builder *b, struct i8_error *err)
+{
+    struct i8i_checkpoint_file *f = &b->c->files[b->file];
+    unsigned char magic[4] = {0};
+    const size_t n =
+        f->source->size < sizeof magic ? (size_t)f->source->size : sizeof magic;
+    enum i8_status st = i8i_source_read_at(f->source, magic, n, 0, err);
+    if (st != I8_OK)
+        return st;
+    if (memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "\x80\2", 2) == 0)
+        return i8i_fail(err, I8_ERR_UNSUPPORTED,
+                        "%s: a PyTorch pickle; only safetensors files can be read",
+                        f->source->name);
+    return i8i_safetensors_read_header(f->source, &f->data_start, add_tensor, b, NULL,
+                                       err);
+}
+
+static enum i8_status new_checkpoint(struct i8i_checkpoint **out, struct i8i_tree *tree,
+                                     size_t n_files, struct i8_error *err)
+{
+    *out = NULL;
+    if (n_files > UINT32_MAX)
+        return i8i_fail(err, I8_ERR_UNSUPPORTED, "%zu weights files", n_files);
+    struct i8i_checkpoint *c = i8i_calloc(1, sizeof *c);
+    if (c == NULL)
+        return i8i_nomem(err);
+    i8i_map_init(&c->by_name);
+    c->tree = tree;
+    c->files = i8i_calloc(n_files, sizeof *c->files);
+    if (c->files == NULL) {
+        i8i_checkpoint_free(c);
+        return i8i_nomem(err);
+    }
+    *out = c;
+    return I8_OK;
+}
+
+/* Opens files[n_files] of the tree, or the path when there is no tree, and reads it. */
+static enum i8_status add_file(struct builder *b, const char *name, struct i8_error *err)
+{
+    struct i8i_checkpoint *c = b->c;
+    struct i8i_checkpoint_file *f = &c->files[c->n_files];
+    b->file = (uint32_t)c->n_files++;
+    f->name = i8i_strdup(name);
+    if (f->name == NULL)
+        return i8i_nomem(err);
+    enum i8_status st = c->tree != NULL ? i8i_tree_open(c->tree, &f->source, name, err)
+                                        : i8i_source_open_file(&f->source, name, err);
+    return st == I8_OK ? read_file(b, err) : st;
+}
+
+static enum i8_status open_files(struct i8i_checkpoint **out, struct i8i_tree *tree,
+                                 const char *const *names, size_t n_names,
+                                 struct i8i_shard_index *index, struct i8_error *err)
+{
+    *out = NULL;
+    struct builder b = {.index = index};
+    enum i8_status st = new_checkpoint(&b.c, tree, n_names, err);
+    for (size_t i = 0; i < n_names && st == I8_OK; i++)
+        st = add_file(&b, names[i], err);
+    if (st == I8_OK && index != NULL)
+        st = i8i_shard_index_finish(index, err);
+    if (st == I8_OK)
+        *out = b.c;
+    else
+        i8i_checkpoint_free(b.c);
+    return st;
+}
+
+static enum i8_status open_index(struct i8i_checkpoint **out, struct i8i_tree *tree,
+                                 const char *name, struct i8_error *err)
+{
+    struct i8i_shard_index index;
+    enum i8_status st = i8i_shard_index_read(&index, tree, name, err);
+    if (st == I8_OK)
+        st = open_files(out, tree, index.files, index.n_files, &index, err);
+    i8i_shard_index_free(&index);
+    return st;
+}
+
+enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out,
+                                        struct i8i_tree *tree, struct i8_error *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+        if (i8i_tree_exists(tree, layouts[i].single))
+            return open_files(out, tree, &layouts[i].single, 1, NULL, err);
+        if (i8i_tree_exists(tree, layouts[i].index))
+            return open_index(out, tree, layouts[i].index, err);
+    }
+    return i8i_fail(err, I8_ERR_IO, "%s: no weights: expected %s, %s, %s or %s",
+                    tree->name, layouts[0].single, layouts[0].index, layouts[1].single,
+                    layouts[1].index);
+}
+
+enum i8_status i8i_checkpoint_open_file(struct i8i_checkpoint **out, const char *path,
+                                        struct i8_error *err)
+{
+    return open_files(out, NULL, &path, 1, NULL, err);
+}
+
+void i8i_checkpoint_free(struct i8i_checkpoint *c)
+{
+    if (c == NULL)
+        return;
+    for (size_t i = 0; i < c->n_files; i++) {
+        i8i_source_close(c->files[i].source);
+        free(c->files[i].name);
+    }
+    free(c->files);
+    free(c->tensors);
+    i8i_map_free(&c->by_name);
+    i8i_arena_free(&c->arena);
+    free(c);
+}
+
+const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
+                                             const char *name)
+{
+    size_t i = i8i_map_get(&c->by_name, name);
+    return i == I8I_MAP_NONE ? NULL : &c->tensors[i];
+}
+
+enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
+                               void *dst, uint64_t offset, size_t n, struct i8_error *err)
+{
+    if (offset > t->bytes || n > t->bytes - offset)
+        return i8i_fail(err, I8_ERR_ARG,
+                        "tensor '%s': %zu bytes at byte %" PRIu64
+                        " asked for, it has %" PRIu64,
+                        t->name, n, offset, t->bytes);
+    return i8i_source_read_at(c->files[t->file].source, dst, n, t->offset + offset, err);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A plain file as a source, read with pread: no shared position, so any number of
+ * threads may read. Not mapped, because a file that shrinks under a mapping kills the
+ * process with SIGBUS, where pread reports it.
+ */
+#include "config.h"
+
+#include "base/memory.h"
+#include "source/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum i8_status file_read_at(struct i8i_source *s, void *dst, size_t n,
+                                   uint64_t offset, struct i8_error *err)
+{
+    char *to = dst;
+    while (n > 0) {
+        ssize_t got = pread(s->fd, to, n, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return i8i_fail_errno(err, errno, "cannot read %s at byte %" PRIu64, s->name,
+                                  offset);
+        if (got == 0)
+            return i8i_fail(err, I8_ERR_DATA,
+                            "%s: ends at byte %" PRIu64 ", it had %" PRIu64
+                            " bytes when it was opened",
+                            s->name, offset, s->size);
+        to += got;
+        offset += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return I8_OK;
+}
+
+static void file_close(struct i8i_source *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    free((char *)s->name);
+    free(s);
+}
+
+static const struct i8i_source_ops file_ops = {.read_at = file_read_at,
+                                               .close = file_close};
+
+enum i8_status i8i_source_open_file(struct i8i_source **out, const char *path,
+                                    struct i8_error *err)
+{
+    *out = NULL;
+    struct i8i_source *s = i8i_calloc(1, sizeof *s);
+    if (s == NULL)
+        return i8i_nomem(err);
+    *s = (struct i8i_source){.ops = &file_ops, .name = i8i_strdup(path), .fd = -1};
+    enum i8_status st = I8_OK;
+    struct stat info;
+    if (s->name == NULL) {
+        st = i8i_nomem(err);
+        goto fail;
+    }
+    /* O_NONBLOCK: a named pipe is refused below instead of waiting for a writer. */
+    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (s->fd < 0 || fstat(s->fd, &info) != 0) {
+        st = i8i_fail_errno(err, errno, "cannot open %s", path);
+        goto fail;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        st = i8i_fail(err, I8_ERR_IO, "cannot read %s: %s, expected a file", path,
+                      S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe");
+        goto fail;
+    }
+    s->size = (uint64_t)info.st_size;
+    *out = s;
+    return I8_OK;
+fail:
+    file_close(s);
+    return st;
+}
