@@ -44,6 +44,7 @@ for f in $sources; do
     head -n 1 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
         report "the first line must be the SPDX line" "$f"
 done
+# A public header may be called as the internal one behind it: <int8tool/…> tells them apart.
 report "file names must be unique in the tree" \
-    "$(printf '%s\n' $sources | sed 's|.*/||' | sort | uniq -d)"
+    "$(printf '%s\n' $sources | grep -v '^lib/int8tool/' | sed 's|.*/||' | sort | uniq -d)"
 exit $bad
