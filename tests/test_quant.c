@@ -493,6 +493,19 @@ START_TEST(rows)
             ck_assert_uint_eq(f32_bits(scb), f32_bits(want_scb));
             ck_assert_uint_eq(got.nan_count, want.nan_count);
             ck_assert_uint_eq(got.inf_count, want.inf_count);
+
+            /* The same row in two parts. */
+            size_t cut = n / 3;
+            char *rest = src + cut * float_bytes(dtype);
+            struct i8i_row_scan scan = {0};
+            i8i_row_scan(&scan, src, dtype, cut, isa);
+            i8i_row_scan(&scan, rest, dtype, n - cut, isa);
+            i8i_row_quantize(q, &scan, src, dtype, cut, rounding, isa);
+            i8i_row_quantize(q + cut, &scan, rest, dtype, n - cut, rounding, isa);
+            ck_assert_msg(memcmp(q, expected, n) == 0, "trial %d, %s, in parts", trial,
+                          i8i_isa_name(isa));
+            ck_assert_uint_eq(f32_bits(scan.absmax), f32_bits(want_scb));
+            ck_assert_uint_eq(scan.report.first_bad, want.first_bad);
             if (want.nan_count + want.inf_count > 0)
                 ck_assert_uint_eq(got.first_bad, want.first_bad);
         }

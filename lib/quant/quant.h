@@ -44,6 +44,19 @@ void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtyp
                       size_t n, enum i8i_rounding rounding, enum i8i_isa isa,
                       struct i8i_row_report *report);
 
+/* The same for a row that comes in parts, from left to right: scan all parts (start with
+ * a zeroed scan), then quantize each; scan.absmax is the row's SCB. */
+struct i8i_row_scan {
+    float absmax;
+    struct i8i_row_report report;
+    size_t n; /* elements so far */
+};
+void i8i_row_scan(struct i8i_row_scan *scan, const void *src, enum i8_dtype dtype,
+                  size_t n, enum i8i_isa isa);
+void i8i_row_quantize(int8_t *q, const struct i8i_row_scan *scan, const void *src,
+                      enum i8_dtype dtype, size_t n, enum i8i_rounding rounding,
+                      enum i8i_isa isa);
+
 /* The fp32 scale of either recipe for a positive finite fp16 absmax. */
 float i8i_scale_127_over(float absmax, enum i8i_rounding rounding);
 

@@ -18,8 +18,8 @@
 #define BF16_NOCAST_ABSMAX 0x1p-9f
 
 /* The largest |element| after the cast to fp16 (Inf from 65520 on), or NaN. */
-static float row_absmax(const struct i8i_kernels *k, const void *src, enum i8_dtype dtype,
-                        size_t n)
+static float part_absmax(const struct i8i_kernels *k, const void *src,
+                         enum i8_dtype dtype, size_t n)
 {
     uint32_t bits = 0;
     switch (dtype) {
@@ -59,6 +59,11 @@ static float element(const void *src, enum i8_dtype dtype, size_t i)
     }
 }
 
+static float half_element(const void *src, enum i8_dtype dtype, size_t i)
+{
+    return i8i_f16_to_f32(i8i_f32_to_f16(element(src, dtype, i)));
+}
+
 static void count_bad(struct i8i_row_report *report, float value, size_t index)
 {
     if (isfinite(value))
@@ -71,54 +76,49 @@ static void count_bad(struct i8i_row_report *report, float value, size_t index)
         report->inf_count++;
 }
 
-/* A row with NaN or Inf, as bitsandbytes' kernel has it: fmaxf drops NaN, and an
- * infinite absmax makes the scale 0, so that finite elements and Inf × 0 become 0. */
-static void quantize_nonfinite_row(int8_t *q, float *scb, const void *src,
-                                   enum i8_dtype dtype, size_t n,
-                                   enum i8i_rounding rounding,
-                                   struct i8i_row_report *report)
-{
-    float absmax = 0;
-    for (size_t i = 0; i < n; i++) {
-        float value = i8i_f16_to_f32(i8i_f32_to_f16(element(src, dtype, i)));
-        count_bad(report, value, i);
-        absmax = fmaxf(absmax, fabsf(value));
-    }
-    *scb = absmax;
-    bool usable = absmax > 0 && isfinite(absmax);
-    float scale = usable ? i8i_scale_127_over(absmax, rounding) : 0;
-    for (size_t i = 0; i < n; i++) {
-        float value = i8i_f16_to_f32(i8i_f32_to_f16(element(src, dtype, i)));
-        q[i] = usable && !isnan(value) ? (int8_t)rintf(value * scale) : 0;
-    }
-}
-
-void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtype,
-                      size_t n, enum i8i_rounding rounding, enum i8i_isa isa,
-                      struct i8i_row_report *report)
+void i8i_row_scan(struct i8i_row_scan *scan, const void *src, enum i8_dtype dtype,
+                  size_t n, enum i8i_isa isa)
 {
     assert(dtype == I8_DTYPE_F32 || dtype == I8_DTYPE_F16 || dtype == I8_DTYPE_BF16 ||
            dtype == I8_DTYPE_F64);
-    *report = (struct i8i_row_report){0};
-    const struct i8i_kernels *k = i8i_kernels_for(isa);
-    float absmax = row_absmax(k, src, dtype, n);
+    float absmax = part_absmax(i8i_kernels_for(isa), src, dtype, n);
     if (!isfinite(absmax)) {
-        quantize_nonfinite_row(q, scb, src, dtype, n, rounding, report);
+        absmax = 0;
+        for (size_t i = 0; i < n; i++) {
+            float value = half_element(src, dtype, i);
+            count_bad(&scan->report, value, scan->n + i);
+            absmax = fmaxf(absmax, fabsf(value)); /* drops NaN, as the CUDA kernel does */
+        }
+    }
+    scan->absmax = fmaxf(scan->absmax, absmax);
+    scan->n += n;
+}
+
+void i8i_row_quantize(int8_t *q, const struct i8i_row_scan *scan, const void *src,
+                      enum i8_dtype dtype, size_t n, enum i8i_rounding rounding,
+                      enum i8i_isa isa)
+{
+    const struct i8i_kernels *k = i8i_kernels_for(isa);
+    if (n == 0)
+        return;
+    if (scan->absmax == 0 || isinf(scan->absmax)) {
+        memset(q, 0, n); /* scale 0 makes finite elements 0, and Inf × 0 becomes 0 too */
         return;
     }
-    *scb = absmax;
-    if (absmax == 0) {
-        if (n > 0)
-            memset(q, 0, n);
+    float scale = i8i_scale_127_over(scan->absmax, rounding);
+    if (scan->report.nan_count > 0) {
+        for (size_t i = 0; i < n; i++) {
+            float value = half_element(src, dtype, i);
+            q[i] = isnan(value) ? 0 : (int8_t)rintf(value * scale);
+        }
         return;
     }
-    float scale = i8i_scale_127_over(absmax, rounding);
     switch (dtype) {
     case I8_DTYPE_F16:
         k->quantize_f16(q, src, n, scale);
         break;
     case I8_DTYPE_BF16:
-        if (absmax >= BF16_NOCAST_ABSMAX)
+        if (scan->absmax >= BF16_NOCAST_ABSMAX)
             k->quantize_bf16_nocast(q, src, n, scale);
         else
             k->quantize_bf16(q, src, n, scale);
@@ -135,6 +135,17 @@ void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtyp
         k->quantize_f32(q, src, n, scale);
         break;
     }
+}
+
+void i8i_quantize_row(int8_t *q, float *scb, const void *src, enum i8_dtype dtype,
+                      size_t n, enum i8i_rounding rounding, enum i8i_isa isa,
+                      struct i8i_row_report *report)
+{
+    struct i8i_row_scan scan = {0};
+    i8i_row_scan(&scan, src, dtype, n, isa);
+    i8i_row_quantize(q, &scan, src, dtype, n, rounding, isa);
+    *scb = scan.absmax;
+    *report = scan.report;
 }
 
 float i8i_scale_127_over(float absmax, enum i8i_rounding rounding)
