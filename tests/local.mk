@@ -37,8 +37,9 @@ EXTRA_DIST += tests/data
 # Against transformers and bitsandbytes, in a Python environment with pinned packages (PyPI).
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \
-  tests/interop/oracle.py tests/interop/test_convert_bytes.py \
-  tests/interop/test_transformers.py tests/interop/test_verify.py
+  tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
+  tests/interop/test_int8_forward.py tests/interop/test_transformers.py \
+  tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) I8_VENV="$${I8_VENV:-$(abs_top_builddir)/.venv}" \
