@@ -25,8 +25,8 @@ enum i8i_outlier_mode {
 };
 
 struct i8i_engine_options {
-    const char *device;   /* "cpu"; NULL: "cpu" */
-    unsigned threads;     /* 0: one a processor */
+    const char *device; /* "cpu"; NULL: "cpu" */
+    unsigned threads;   /* 0: one a processor */
     enum i8i_outlier_mode outliers;
     struct i8i_pool *pool; /* shared with other engines; NULL: its own of `threads` */
 };
@@ -39,7 +39,8 @@ void i8i_engine_free(struct i8i_engine *e);
 
 /* Stages in order of execution. For an encoder–decoder: the encoder's first. */
 size_t i8i_engine_stages(const struct i8i_engine *e);
-const char *i8i_engine_stage_name(const struct i8i_engine *e, size_t stage); /* module path */
+const char *i8i_engine_stage_name(const struct i8i_engine *e,
+                                  size_t stage); /* module path */
 /* Loads a stage's weights; loading a loaded stage does nothing. */
 enum i8_status i8i_engine_load(struct i8i_engine *e, size_t stage,
                                struct i8_error *err) I8I_MUST_CHECK;
