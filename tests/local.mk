@@ -29,6 +29,14 @@ unit_tests += tests/test_quant
 tests_test_quant_SOURCES = tests/test_quant.c
 tests_test_quant_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_quant_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_int8_linear
+tests_test_int8_linear_SOURCES = tests/test_int8_linear.c tests/ops_fixture.h
+tests_test_int8_linear_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_int8_linear_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_ops
+tests_test_ops_SOURCES = tests/test_ops.c tests/ops_fixture.h
+tests_test_ops_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_ops_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

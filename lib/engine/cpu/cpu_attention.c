@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define BLOCK_ROWS 64
-#define GEMM_ROWS  5 /* from here on a matrix product beats dot products */
 
 struct attention_job {
     const struct i8i_cpu *cpu;
@@ -77,13 +76,8 @@ static void attend(void *ctx, size_t item, unsigned thread)
     k = i8i_at(s->k, begin) + kv_head * s->head_dim;
     v = i8i_at(s->v, begin) + kv_head * s->v_head_dim;
 
-    if (rows >= GEMM_ROWS)
-        i8i_cpu_sgemm(true, rows, width, s->head_dim, q, s->q.stride, k, s->k.stride,
-                      scores, width);
-    else
-        for (size_t i = 0; i < rows; i++)
-            j->cpu->simd->dots(scores + i * width, width, q + i * s->q.stride,
-                               s->q.stride, 1, k, s->k.stride, width, s->head_dim);
+    i8i_cpu_sgemm(true, rows, width, s->head_dim, q, s->q.stride, k, s->k.stride, scores,
+                  width);
     for (size_t i = 0; i < rows; i++) {
         float *x = scores + i * width;
         size_t from, to;
@@ -92,18 +86,9 @@ static void attend(void *ctx, size_t item, unsigned thread)
         memset(x, 0, (from - begin) * sizeof(*x));
         memset(x + (to - begin), 0, (end - to) * sizeof(*x));
         weigh(j, x + (from - begin), head, row + i, from, to);
-        if (rows < GEMM_ROWS) {
-            float *y = out + i * s->out.stride;
-
-            memset(y, 0, s->v_head_dim * sizeof(*y));
-            for (size_t t = from; t < to; t++)
-                j->cpu->simd->axpy(y, x[t - begin], v + (t - begin) * s->v.stride,
-                                   s->v_head_dim);
-        }
     }
-    if (rows >= GEMM_ROWS)
-        i8i_cpu_sgemm(false, rows, s->v_head_dim, width, scores, width, v, s->v.stride,
-                      out, s->out.stride);
+    i8i_cpu_sgemm(false, rows, s->v_head_dim, width, scores, width, v, s->v.stride, out,
+                  s->out.stride);
 }
 
 void i8i_cpu_attention(struct i8i_backend *b, const struct i8i_attention_spec *spec)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fp32 products: oneDNN for several rows, own dot products for one to four, where
- * packing would cost more than the product.
+ * fp32 products by oneDNN, from one row on (there it reads weights as fast as memory
+ * gives them).
  *
  * Debian's oneDNN threads by OpenMP, which would start a team in each of our threads.
  * OpenMP's thread count is a setting of the calling thread, so it is set to one around
@@ -72,12 +72,8 @@ static void f32_tile(void *ctx, size_t item, unsigned thread)
     float *y = i8i_at(j->out, row) + col;
 
     (void)thread;
-    if (j->n <= I8I_DOTS_ROWS)
-        j->simd->dots(y, j->out.stride, x, j->x.stride, rows, w, j->m->cols, cols,
-                      j->m->cols);
-    else
-        i8i_cpu_sgemm(true, rows, cols, j->m->cols, x, j->x.stride, w, j->m->cols, y,
-                      j->out.stride);
+    i8i_cpu_sgemm(true, rows, cols, j->m->cols, x, j->x.stride, w, j->m->cols, y,
+                  j->out.stride);
     if (j->m->bias)
         for (size_t r = 0; r < rows; r++, y += j->out.stride)
             j->simd->add(y, y, j->m->bias + col, cols);

@@ -9,9 +9,6 @@
 
 #include "engine/backend.h"
 
-/* Rows of x that dots() takes at once. */
-#define I8I_DOTS_ROWS 4
-
 struct i8i_simd {
     const char *name;
     /* x = softmax(x), shifted by the largest. NaN anywhere makes the whole row NaN. */
@@ -23,11 +20,6 @@ struct i8i_simd {
     void (*activate)(float *out, const float *x, size_t n, enum i8i_activation act);
     void (*multiply)(float *out, const float *x, const float *y, size_t n);
     void (*add)(float *out, const float *x, const float *y, size_t n);
-    /* y += a · x */
-    void (*axpy)(float *y, float a, const float *x, size_t n);
-    /* y (rows, n_out) = x (rows, n) · w (n_out, n)ᵀ; rows ≤ I8I_DOTS_ROWS */
-    void (*dots)(float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
-                 const float *w, size_t w_stride, size_t n_out, size_t n);
     /* out = x rounded to the nearest fp16, ties to even; Inf beyond 65504. True if
      * there is a NaN. */
     bool (*round_f16)(float *out, const float *x, size_t n);

@@ -245,61 +245,6 @@ static void add(float *out, const float *x, const float *y, size_t n)
     MAP(out, x, n, v + load_at(y, at, n));
 }
 
-static void axpy(float *y, float a, const float *x, size_t n)
-{
-    MAP(y, y, n, v + a * load_at(x, at, n));
-}
-
-/* One row of w against `rows` (a constant when inlined) rows of x. */
-static inline __attribute__((always_inline)) void dot_rows(float *y, size_t y_stride,
-                                                           const float *x,
-                                                           size_t x_stride,
-                                                           const size_t rows,
-                                                           const float *w, size_t n)
-{
-    vf sum[I8I_DOTS_ROWS][2];
-    size_t i = 0;
-
-    for (size_t r = 0; r < rows; r++)
-        sum[r][0] = sum[r][1] = splat(0.0f);
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        vf a = load(w + i), b = load(w + i + LANES);
-
-        for (size_t r = 0; r < rows; r++) {
-            sum[r][0] += a * load(x + r * x_stride + i);
-            sum[r][1] += b * load(x + r * x_stride + i + LANES);
-        }
-    }
-    for (; i < n; i += LANES) {
-        vf a = load_at(w, i, n);
-
-        for (size_t r = 0; r < rows; r++)
-            sum[r][0] += a * load_at(x + r * x_stride, i, n);
-    }
-    for (size_t r = 0; r < rows; r++)
-        y[r * y_stride] = sum_lanes(sum[r][0] + sum[r][1]);
-}
-
-static void dots(float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
-                 const float *w, size_t w_stride, size_t n_out, size_t n)
-{
-    for (size_t o = 0; o < n_out; o++, w += w_stride)
-        switch (rows) {
-        case 1:
-            dot_rows(y + o, y_stride, x, x_stride, 1, w, n);
-            break;
-        case 2:
-            dot_rows(y + o, y_stride, x, x_stride, 2, w, n);
-            break;
-        case 3:
-            dot_rows(y + o, y_stride, x, x_stride, 3, w, n);
-            break;
-        default:
-            dot_rows(y + o, y_stride, x, x_stride, 4, w, n);
-            break;
-        }
-}
-
 /* ---- int8 Linear ---- */
 
 /* Normal fp16 numbers keep 10 of 23 bits; smaller ones are multiples of 2⁻²⁴, which
@@ -389,8 +334,6 @@ const struct i8i_simd TABLE = {
     .activate = activate,
     .multiply = multiply,
     .add = add,
-    .axpy = axpy,
-    .dots = dots,
     .round_f16 = round_f16,
     .sum_int8 = sum_int8,
     .dequantize = dequantize,
