@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The registry of model families: one line each.
+ */
+#include "config.h"
+
+#include "model/hparams.h"
+
+#include <string.h>
+
+extern const struct i8i_family i8i_family_bloom, i8i_family_llama, i8i_family_opt,
+    i8i_family_t5, i8i_family_mt5;
+
+const struct i8i_family *const i8i_families[] = {
+    &i8i_family_bloom, /* */
+    &i8i_family_llama, &i8i_family_mt5, &i8i_family_opt, &i8i_family_t5, NULL,
+};
+
+bool i8i_family_is_base(const struct i8i_family *family, const char *architecture)
+{
+    if (!family->base_prefix || !architecture)
+        return false;
+    for (const struct i8i_node *row = family->nodes; row->depth >= 0; row++) {
+        if (row->depth == 0 && strcmp(row->name, family->base_prefix) == 0)
+            return strcmp(row->class_name, architecture) == 0;
+    }
+    return false;
+}
+
+/* A class that only adds a method of generation to the one in the table. */
+static bool is_language_model(const char *architecture)
+{
+    static const char *const ends[] = {"ForCausalLM", "LMHeadModel",
+                                       "ForConditionalGeneration"};
+    size_t n = strlen(architecture);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t k = strlen(ends[i]);
+        if (n >= k && strcmp(architecture + n - k, ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+const struct i8i_family *i8i_family_find(const char *architecture, const char *model_type)
+{
+    for (const struct i8i_family *const *f = i8i_families; architecture && *f; f++) {
+        if (strcmp((*f)->architecture, architecture) == 0 ||
+            i8i_family_is_base(*f, architecture))
+            return *f;
+    }
+    if (!model_type || (architecture && !is_language_model(architecture)))
+        return NULL;
+    for (const struct i8i_family *const *f = i8i_families; *f; f++) {
+        if (strcmp((*f)->model_type, model_type) == 0)
+            return *f;
+    }
+    return NULL;
+}
