@@ -93,7 +93,6 @@ enum i8_status i8i_activation_parse(enum i8i_activation *out, const char *name,
         {"gelu_fast", I8I_ACT_GELU_TANH},
         {"gelu_pytorch_tanh", I8I_ACT_GELU_TANH},
         {"quick_gelu", I8I_ACT_QUICK_GELU},
-        {"tanh", I8I_ACT_TANH},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strcmp(name, table[i].name) == 0) {

@@ -87,7 +87,6 @@ enum i8i_activation {
     I8I_ACT_GELU,      /* erf */
     I8I_ACT_GELU_TANH, /* gelu_new, gelu_pytorch_tanh, gelu_fast, bloom's */
     I8I_ACT_QUICK_GELU,
-    I8I_ACT_TANH,
 };
 enum i8i_model_shape {
     I8I_SHAPE_DECODER,         /* causal language model */
