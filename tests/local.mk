@@ -54,7 +54,8 @@ EXTRA_DIST += tests/data
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \
   tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
-  tests/interop/test_int8_forward.py tests/interop/test_transformers.py \
+  tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
+  tests/interop/test_transformers.py \
   tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)
