@@ -10,17 +10,13 @@ AM_TESTS_ENVIRONMENT = \
 if HAVE_CHECK
 unit_tests =
 unit_tests += tests/test_base
-tests_test_base_SOURCES = tests/test_base.c tests/scratch.c tests/scratch.h
+tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_base_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_json
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_json_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_json_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-unit_tests += tests/test_checkpoint
-tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/scratch.c tests/scratch.h
-tests_test_checkpoint_LDADD = lib/libint8core.la $(CHECK_LIBS)
-tests_test_checkpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_safetensors
 tests_test_safetensors_SOURCES = tests/test_safetensors.c tests/scratch.c tests/scratch.h
 tests_test_safetensors_LDADD = lib/libint8core.la $(CHECK_LIBS)
@@ -45,6 +41,10 @@ unit_tests += tests/test_ops
 tests_test_ops_SOURCES = tests/test_ops.c tests/ops_fixture.h
 tests_test_ops_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_ops_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_tokenizer
+tests_test_tokenizer_SOURCES = tests/test_tokenizer.c tests/scratch.c tests/scratch.h
+tests_test_tokenizer_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_tokenizer_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
@@ -54,8 +54,7 @@ EXTRA_DIST += tests/data
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \
   tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
-  tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
-  tests/interop/test_transformers.py \
+  tests/interop/test_int8_forward.py tests/interop/test_transformers.py \
   tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)

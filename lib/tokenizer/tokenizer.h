@@ -24,10 +24,13 @@ size_t i8i_tokenizer_size(const struct i8i_tokenizer *t); /* ids are below this 
  * post-processor puts (BOS …). Caller frees *ids. */
 enum i8_status i8i_tokenizer_encode(const struct i8i_tokenizer *t, int32_t **ids,
                                     size_t *count, const char *text, size_t length,
-                                    bool add_special, struct i8_error *err) I8I_MUST_CHECK;
-/* UTF-8 text of ids (invalid sequences become U+FFFD). Unknown ids fail. Caller frees. */
+                                    bool add_special,
+                                    struct i8_error *err) I8I_MUST_CHECK;
+/* UTF-8 text of ids (invalid sequences become U+FFFD), NUL-terminated; it may hold NULs,
+ * so *length (may be NULL) says how many bytes it has. Unknown ids fail. Caller frees. */
 enum i8_status i8i_tokenizer_decode(const struct i8i_tokenizer *t, char **text,
-                                    const int32_t *ids, size_t count, bool skip_special,
+                                    size_t *length, const int32_t *ids, size_t count,
+                                    bool skip_special,
                                     struct i8_error *err) I8I_MUST_CHECK;
 
 #endif
