@@ -50,6 +50,17 @@ TESTS += $(unit_tests)
 endif
 EXTRA_DIST += tests/data
 
+# Fuzz targets, here over fixed seeds; tests/fuzz/run.sh says how to let a fuzzer at them.
+fuzz_targets = tests/fuzz/fuzz_json tests/fuzz/fuzz_safetensors
+check_PROGRAMS += $(fuzz_targets)
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_json_LDADD = lib/libint8core.la
+tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c tests/fuzz/driver.c \
+  tests/fuzz/fuzz.h
+tests_fuzz_fuzz_safetensors_LDADD = lib/libint8core.la
+dist_check_SCRIPTS += tests/fuzz/run.sh
+TESTS += tests/fuzz/run.sh
+
 # Against transformers and bitsandbytes, in a Python environment with pinned packages (PyPI).
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \

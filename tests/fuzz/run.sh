@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the fuzz targets over seeds that are written here, and over mutations of them.
+# With a fuzzer:  clang -fsanitize=fuzzer,address,undefined … fuzz_json.c (no driver.c)
+set -eu
+fuzz=$(pwd)/tests/fuzz
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+printf '%s' '{"a":[1,-2.5e3,"x\u00e9\ud83d\ude00\n",true,null],"b":{"c":{}},"d":[[]]}' >1.json
+printf '%s' ' [0, -0, 1e-05, 9007199254740993, "\\\"/", {"k":"é"}] ' >2.json
+"$fuzz/fuzz_json" 1.json 2.json "$I8_TEST_DATA/tiny/llama/config.json"
+
+# seed NAME HEADER DATA_BYTES: a safetensors file
+seed() {
+    n=$(printf '%s' "$2" | wc -c)
+    # shellcheck disable=SC2059 # the format is made of octal escapes
+    printf "$(printf '\\%03o\\%03o\\0\\0\\0\\0\\0\\0' $((n % 256)) $((n / 256)))" >"$1"
+    printf '%s' "$2" >>"$1"
+    head -c "$3" /dev/zero >>"$1"
+}
+seed 1.safetensors '{}' 0
+seed 2.safetensors '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c":{"dtype":"F4","shape":[0,7],"data_offsets":[26,26]}}' 26
+"$fuzz/fuzz_safetensors" 1.safetensors 2.safetensors \
+    "$I8_TEST_DATA/tiny/llama/model-00003-of-00003.safetensors"
