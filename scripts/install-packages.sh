@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian packages that the build and the tests need; what is there already
+# is left alone, and nothing is asked. As root, or with sudo.
+#
+#   install-packages.sh build         a compiler, Autotools, the libraries
+#   install-packages.sh build test    and what the tests use
+set -eu
+
+packages() {
+    case $1 in
+    build)
+        echo gcc libc6-dev make autoconf automake libtool pkg-config \
+            libcjson-dev libdnnl-dev libpcre2-dev libssl-dev
+        ;;
+    # g++: the public headers are C++ too; python3: makes faulty files and runs interop
+    test) echo check g++ python3 python3-venv xz-utils ;;
+    *)
+        echo "usage: $0 build [test]" >&2
+        exit 2
+        ;;
+    esac
+}
+
+installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is no Debian: please see to it that these are installed, under whatever" \
+        "name they have here:"
+    for group in "$@"; do packages "$group"; done
+    exit 0
+fi
+
+missing=
+for group in "$@"; do
+    for package in $(packages "$group"); do
+        installed "$package" || missing="$missing $package"
+    done
+done
+if [ -z "$missing" ]; then
+    echo "packages: all there"
+    exit 0
+fi
+echo "packages: installing$missing"
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=sudo
+    command -v sudo >/dev/null || {
+        echo "error: neither root nor sudo; as root, run: apt-get install$missing" >&2
+        exit 1
+    }
+fi
+# apt's own talk is long; it is shown when something goes wrong.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 "$@" \
+        </dev/null >"$log" 2>&1 || {
+        cat "$log" >&2
+        exit 1
+    }
+}
+apt update
+# shellcheck disable=SC2086 # a list of names
+apt install --yes --no-install-recommends $missing
+echo "packages: done"
