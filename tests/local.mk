@@ -86,6 +86,10 @@ TESTS += tests/cli/run.sh
 EXTRA_DIST += tests/cli/cases tests/cli/expect.sh
 
 # Rules that a compiler does not check.
-source_checks = tests/check_headers.sh tests/check_includes.sh tests/check_style.sh
+source_checks = tests/check_exports.sh tests/check_headers.sh tests/check_includes.sh \
+  tests/check_style.sh
 dist_check_SCRIPTS += $(source_checks) scripts/format.sh
 TESTS += $(source_checks)
+
+# The suite under sanitizers and valgrind; suppressions with their reasons.
+EXTRA_DIST += tests/sanitize.sh tests/suppressions
