@@ -3,6 +3,7 @@ bin_PROGRAMS += src/int8tool
 src_int8tool_SOURCES = \
   src/arguments.c src/arguments.h \
   src/cmd_devices.c \
+  src/cmd_inspect.c \
   src/command.h src/commands.c \
   src/completions.c \
   src/help.c src/help.h \

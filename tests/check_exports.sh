@@ -9,7 +9,8 @@ library=lib/.libs/libint8tool.so
 [ -f "$library" ] || { echo "skipped: no $library"; exit 77; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"${NM:-nm}" -D --defined-only "$library" | awk '$2 ~ /[A-Z]/ { print $3 }' |
+# shellcheck disable=SC2086 # NM may come with options
+${NM:-nm} -D --defined-only "$library" | awk '$2 ~ /[A-Z]/ { print $3 }' |
     sort -u >"$scratch/exported"
 # declarations: "i8_name(" outside comments
 sed -e 's|/\*.*\*/||' -e '/^ *\/\*/,/\*\//d' "$srcdir"/lib/int8tool/*.h |

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+i8include_HEADERS += lib/int8tool/model_tree.h
 lib_libint8core_la_SOURCES += \
   lib/model/build.c lib/model/build.h \
   lib/model/config.c lib/model/hparams.h \
@@ -9,6 +10,7 @@ lib_libint8core_la_SOURCES += \
   lib/model/family_opt.c \
   lib/model/family_t5.c \
   lib/model/model.c lib/model/model.h \
+  lib/model/model_tree.c \
   lib/model/policy.c \
   lib/model/quantized.c \
   lib/model/shapes.c
