@@ -10,13 +10,17 @@ AM_TESTS_ENVIRONMENT = \
 if HAVE_CHECK
 unit_tests =
 unit_tests += tests/test_base
-tests_test_base_SOURCES = tests/test_base.c
+tests_test_base_SOURCES = tests/test_base.c tests/scratch.c tests/scratch.h
 tests_test_base_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_base_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_json
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_json_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_json_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_checkpoint
+tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/scratch.c tests/scratch.h
+tests_test_checkpoint_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_checkpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_safetensors
 tests_test_safetensors_SOURCES = tests/test_safetensors.c tests/scratch.c tests/scratch.h
 tests_test_safetensors_LDADD = lib/libint8core.la $(CHECK_LIBS)
@@ -65,7 +69,8 @@ TESTS += tests/fuzz/run.sh
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \
   tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
-  tests/interop/test_int8_forward.py tests/interop/test_transformers.py \
+  tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
+  tests/interop/test_transformers.py \
   tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)

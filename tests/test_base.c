@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "base/utf8.h"
+#include "scratch.h"
 
 #include <check.h>
 #include <errno.h>
@@ -350,24 +351,16 @@ END_TEST
 
 /* ---- files ---- */
 
-static char dir[64];
+static char *dir;
 
 static void make_dir(void)
 {
-    snprintf(dir, sizeof dir, "/tmp/i8-base-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
+    dir = scratch_new();
 }
 
 static void remove_dir(void)
 {
-    /* What the tests leave. */
-    static const char *const names[] = {"f", "f.part", "a/b/c", "a/b", "a", "link.part"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *path = i8i_path_join(dir, names[i]);
-        remove(path);
-        free(path);
-    }
-    ck_assert_int_eq(rmdir(dir), 0);
+    scratch_remove(dir);
 }
 
 START_TEST(paths)

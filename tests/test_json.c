@@ -192,6 +192,58 @@ START_TEST(writes)
 }
 END_TEST
 
+static enum i8_status add_member(void *ctx, const char *key, i8i_json **value,
+                                 struct i8_error *err)
+{
+    struct i8i_json_writer *w = ctx;
+    if (strcmp(key, "stop") == 0)
+        return i8i_fail(err, I8_ERR_CANCELLED, "stopped");
+    i8i_jw_key(w, key);
+    i8i_jw_node(w, *value);
+    if (strcmp(key, "kept") == 0) {
+        i8i_json_free(*value);
+        *value = NULL;
+    }
+    return I8_OK;
+}
+
+START_TEST(members_one_by_one)
+{
+    static const struct {
+        const char *text, *members;
+    } rows[] = {
+        {" { } ", ""},
+        {"{\"a\":1.0,\"b\":[1,{\"x\":1e3}]}", "\"a\":1.0,\"b\":[1,{\"x\":1e3}]"},
+        {"\n{ \"}\\\",{\" : \"]}\\\\\" , \"\\u0061\" :-0 , \"kept\": null }\n",
+         "\"}\\\",{\":\"]}\\\\\",\"a\":-0,\"kept\":null"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct i8i_json_writer w;
+        i8i_jw_init(&w, false);
+        i8i_buffer_puts(&w.buffer, "");
+        ck_assert_int_eq(i8i_json_each_member(rows[i].text, strlen(rows[i].text), "t",
+                                              add_member, &w, NULL),
+                         I8_OK);
+        ck_assert_str_eq(w.buffer.data, rows[i].members);
+        i8i_jw_free(&w);
+    }
+    struct i8i_json_writer w;
+    struct i8_error err = {0};
+    i8i_jw_init(&w, false);
+    ck_assert_int_eq(i8i_json_each_member("{\"a\":1,\"stop\":2,\"c\":3}", 22, "t",
+                                          add_member, &w, &err),
+                     I8_ERR_CANCELLED);
+    ck_assert_str_eq(w.buffer.data, "\"a\":1");
+    ck_assert_int_eq(i8i_json_each_member("[]", 2, "t", add_member, &w, &err),
+                     I8_ERR_DATA);
+    ck_assert_str_eq(err.message, "t: expected a JSON object");
+    ck_assert_int_eq(
+        i8i_json_each_member("{\"a\":{\"b\":1,\"b\":2}}", 19, "t", add_member, &w, &err),
+        I8_ERR_DATA);
+    i8i_jw_free(&w);
+}
+END_TEST
+
 /* Half a million members: minutes if looking for repeated keys were quadratic. */
 START_TEST(many_members)
 {
@@ -226,6 +278,7 @@ int main(void)
     tcase_add_test(t, reads);
     tcase_add_test(t, copies_nodes_unchanged);
     tcase_add_test(t, writes);
+    tcase_add_test(t, members_one_by_one);
     tcase_add_loop_test(t, many_members, 0, 2);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -89,28 +89,100 @@ static enum i8_status finish_node(cJSON *n, struct number_cursor *c, const char 
     return st;
 }
 
+/* The document of `length` bytes of checked text. */
+static enum i8_status build(cJSON **out, const char *text, size_t length,
+                            struct number_cursor *c, const char *what,
+                            struct i8_error *err)
+{
+    *out = NULL;
+    cJSON *doc = cJSON_ParseWithLength(text, length);
+    if (doc == NULL) /* the text is valid: only memory is left as a reason */
+        return i8i_nomem(err);
+    enum i8_status st = finish_node(doc, c, what, err);
+    if (st == I8_OK)
+        *out = doc;
+    else
+        cJSON_Delete(doc);
+    return st;
+}
+
 enum i8_status i8i_json_parse(i8i_json **out, const char *text, size_t length,
                               const char *what, struct i8_error *err)
 {
     *out = NULL;
     struct i8i_json_numbers odd = {0};
-    cJSON *doc = NULL;
-    enum i8_status st = i8i_json_check(&odd, text, length, what, err);
-    if (st != I8_OK)
-        goto out;
-    doc = cJSON_ParseWithLength(text, length);
-    if (doc == NULL) { /* the text is valid: only memory is left as a reason */
-        st = i8i_nomem(err);
-        goto out;
-    }
     struct number_cursor cursor = {.odd = &odd, .text = text};
-    st = finish_node(doc, &cursor, what, err);
-    if (st == I8_OK) {
-        *out = doc;
-        doc = NULL;
+    enum i8_status st = i8i_json_check(&odd, text, length, what, err);
+    if (st == I8_OK)
+        st = build(out, text, length, &cursor, what, err);
+    free(odd.list);
+    return st;
+}
+
+/* Behind the space, value or key at `at` of checked text. */
+static size_t skip_space(const char *text, size_t length, size_t at)
+{
+    while (at < length && strchr(" \t\r\n", text[at]) != NULL)
+        at++;
+    return at;
+}
+
+static size_t skip_string(const char *text, size_t at)
+{
+    for (at++; text[at] != '"'; at++)
+        at += text[at] == '\\';
+    return at + 1;
+}
+
+static size_t skip_value(const char *text, size_t at)
+{
+    size_t depth = 0;
+    for (;;) {
+        const char c = text[at];
+        if (c == '"') {
+            at = skip_string(text, at);
+            continue;
+        }
+        if (c == '{' || c == '[')
+            depth++;
+        else if (depth == 0 && (c == ',' || c == '}'))
+            return at;
+        else if (c == '}' || c == ']')
+            depth--;
+        at++;
     }
-out:
-    cJSON_Delete(doc);
+}
+
+enum i8_status i8i_json_each_member(const char *text, size_t length, const char *what,
+                                    enum i8_status (*fn)(void *ctx, const char *key,
+                                                         i8i_json **value,
+                                                         struct i8_error *err),
+                                    void *ctx, struct i8_error *err)
+{
+    struct i8i_json_numbers odd = {0};
+    struct number_cursor cursor = {.odd = &odd, .text = text};
+    enum i8_status st = i8i_json_check(&odd, text, length, what, err);
+    size_t at = skip_space(text, length, 0);
+    if (st == I8_OK && text[at] != '{')
+        st = i8i_fail(err, I8_ERR_DATA, "%s: expected a JSON object", what);
+    if (st == I8_OK)
+        at = skip_space(text, length, at + 1);
+    while (st == I8_OK && text[at] != '}') {
+        const size_t key_end = skip_string(text, at);
+        const size_t value_at = skip_space(text, length, key_end) + 1; /* the colon */
+        const size_t value_end = skip_value(text, value_at);
+        cJSON *key = NULL, *value = NULL;
+        st = build(&key, text + at, key_end - at, &cursor, what, err);
+        if (st == I8_OK)
+            st = build(&value, text + value_at, value_end - value_at, &cursor, what, err);
+        if (st == I8_OK)
+            st = fn(ctx, key->valuestring, &value, err);
+        cJSON_Delete(key);
+        cJSON_Delete(value);
+        at = value_end;
+        if (text[at] == ',')
+            at = skip_space(text, length, at + 1);
+    }
     free(odd.list);
     return st;
 }
@@ -184,11 +256,6 @@ size_t i8i_json_count(const i8i_json *n)
     for (const i8i_json *m = i8i_json_first(n); m != NULL; m = m->next)
         count++;
     return count;
-}
-
-i8i_json *i8i_json_detach(i8i_json *object, const char *key)
-{
-    return cJSON_DetachItemFromObjectCaseSensitive(object, key);
 }
 
 const char *i8i_json_key(const i8i_json *n)

@@ -27,6 +27,17 @@ enum i8_status i8i_json_read_file(i8i_json **out, const char *path, size_t cap,
                                   struct i8_error *err) I8I_MUST_CHECK;
 void i8i_json_free(i8i_json *doc);
 
+/* For objects of very many members: checks the whole text as i8i_json_parse does, then
+ * calls fn for one member of the top-level object after the other, each a document of
+ * its own, so that never more than one is in memory. fn may keep *value by setting it
+ * to NULL; the key is borrowed for the call. A key repeated in the top-level object is
+ * for fn to find. Stops at the first failure of fn. */
+enum i8_status i8i_json_each_member(const char *text, size_t length, const char *what,
+                                    enum i8_status (*fn)(void *ctx, const char *key,
+                                                         i8i_json **value,
+                                                         struct i8_error *err),
+                                    void *ctx, struct i8_error *err) I8I_MUST_CHECK;
+
 bool i8i_json_is_object(const i8i_json *n);
 bool i8i_json_is_array(const i8i_json *n);
 bool i8i_json_is_string(const i8i_json *n);
@@ -40,8 +51,6 @@ const i8i_json *i8i_json_get(const i8i_json *n, const char *key);
 const i8i_json *i8i_json_first(const i8i_json *n);
 const i8i_json *i8i_json_next(const i8i_json *n);
 size_t i8i_json_count(const i8i_json *n);
-/* Takes a member out of its document; NULL if there is none. Freed by i8i_json_free. */
-i8i_json *i8i_json_detach(i8i_json *object, const char *key);
 const char *i8i_json_key(const i8i_json *n);    /* of an object's member */
 const char *i8i_json_string(const i8i_json *n); /* NULL if no string */
 bool i8i_json_bool(const i8i_json *n, bool fallback);

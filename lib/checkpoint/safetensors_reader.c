@@ -24,9 +24,11 @@ struct entry {
 
 struct header {
     const char *file; /* for messages */
-    i8i_json *doc;
     struct entry *entries;
-    size_t count;
+    size_t count, capacity;
+    struct i8i_arena names;
+    struct i8i_map seen; /* the names, to refuse repeated ones */
+    i8i_json *metadata;  /* NULL: none */
     struct i8_error *err;
 };
 
@@ -103,7 +105,6 @@ static enum i8_status read_offsets(const struct header *h, const char *name,
 static enum i8_status read_entry(const struct header *h, struct i8i_tensor *t,
                                  const i8i_json *member)
 {
-    *t = (struct i8i_tensor){.name = i8i_json_key(member)};
     if (!i8i_json_is_object(member))
         return bad_tensor(h, t->name, "an object with dtype, shape and data_offsets");
     const i8i_json *dtype = NULL, *shape = NULL, *offsets = NULL;
@@ -147,39 +148,43 @@ static enum i8_status read_entry(const struct header *h, struct i8i_tensor *t,
     return I8_OK;
 }
 
-static enum i8_status check_metadata(const struct header *h, const i8i_json *metadata)
+static enum i8_status take_metadata(struct header *h, i8i_json **metadata)
 {
-    if (i8i_json_is_null(metadata))
+    if (i8i_json_is_null(*metadata))
         return I8_OK;
-    bool good = i8i_json_is_object(metadata);
-    for (const i8i_json *m = i8i_json_first(metadata); m != NULL && good;
+    bool good = i8i_json_is_object(*metadata);
+    for (const i8i_json *m = i8i_json_first(*metadata); m != NULL && good;
          m = i8i_json_next(m))
         good = i8i_json_is_string(m);
     if (!good)
         return i8i_fail(h->err, I8_ERR_DATA, "%s: __metadata__ does not map text to text",
                         h->file);
+    h->metadata = *metadata;
+    *metadata = NULL;
     return I8_OK;
 }
 
-static enum i8_status read_entries(struct header *h)
+/* The members come one by one: a document of a whole header takes ten times its size. */
+static enum i8_status take_member(void *ctx, const char *key, i8i_json **value,
+                                  struct i8_error *err)
 {
-    if (!i8i_json_is_object(h->doc))
-        return i8i_fail(h->err, I8_ERR_DATA, "%s: header is not a JSON object", h->file);
-    h->entries = i8i_calloc(i8i_json_count(h->doc), sizeof *h->entries);
-    if (h->entries == NULL)
-        return i8i_nomem(h->err);
-    enum i8_status st = I8_OK;
-    for (const i8i_json *m = i8i_json_first(h->doc); m != NULL && st == I8_OK;
-         m = i8i_json_next(m)) {
-        if (strcmp(i8i_json_key(m), "__metadata__") == 0) {
-            st = check_metadata(h, m);
-            continue;
-        }
-        struct entry *e = &h->entries[h->count];
-        e->position = h->count++;
-        st = read_entry(h, &e->tensor, m);
-    }
-    return st;
+    struct header *h = ctx;
+    const char *name = i8i_arena_strdup(&h->names, key);
+    if (name == NULL)
+        return i8i_nomem(err);
+    size_t before;
+    enum i8_status st = i8i_map_add(&h->seen, name, 0, &before, err);
+    if (st != I8_OK)
+        return st;
+    if (before != I8I_MAP_NONE)
+        return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice", h->file, name);
+    if (strcmp(name, "__metadata__") == 0)
+        return take_metadata(h, value);
+    if (!i8i_grow(&h->entries, &h->capacity, h->count + 1, sizeof *h->entries))
+        return i8i_nomem(err);
+    struct entry *e = &h->entries[h->count];
+    *e = (struct entry){.tensor.name = name, .position = h->count++};
+    return read_entry(h, &e->tensor, *value);
 }
 
 static int by_offset(const void *a, const void *b)
@@ -239,14 +244,13 @@ enum i8_status i8i_safetensors_read_header(
     if (metadata != NULL)
         *metadata = NULL;
     struct header h = {.file = source->name, .err = err};
+    i8i_map_init(&h.seen);
     char *text;
     size_t length = 0;
     enum i8_status st = read_text(source, &text, &length, err);
     if (st == I8_OK)
-        st = i8i_json_parse(&h.doc, text, length, source->name, err);
+        st = i8i_json_each_member(text, length, source->name, take_member, &h, err);
     free(text);
-    if (st == I8_OK)
-        st = read_entries(&h);
     if (st != I8_OK)
         goto out;
     sort_entries(&h);
@@ -258,14 +262,13 @@ enum i8_status i8i_safetensors_read_header(
         st = add(ctx, t, err);
     }
     if (st == I8_OK && metadata != NULL) {
-        *metadata = i8i_json_detach(h.doc, "__metadata__");
-        if (i8i_json_is_null(*metadata)) {
-            i8i_json_free(*metadata);
-            *metadata = NULL;
-        }
+        *metadata = h.metadata;
+        h.metadata = NULL;
     }
 out:
+    i8i_json_free(h.metadata);
+    i8i_map_free(&h.seen);
+    i8i_arena_free(&h.names);
     free(h.entries);
-    i8i_json_free(h.doc);
     return st;
 }

@@ -50,6 +50,20 @@ double i8i_config_double(const i8i_json *config, const char *keys, double fallba
     return i8i_json_double(i8i_config_get(config, keys), fallback);
 }
 
+/* Says what a key holds instead of what it should. */
+static enum i8_status bad_value(const char *keys, const i8i_json *value,
+                                const char *expected, struct i8_error *err)
+{
+    if (i8i_json_is_number(value))
+        return i8i_fail(err, I8_ERR_DATA, "config.json: %s is %.17g, expected %s", keys,
+                        i8i_json_double(value, 0), expected);
+    if (i8i_json_is_string(value))
+        return i8i_fail(err, I8_ERR_DATA, "config.json: %s is \"%.64s\", expected %s",
+                        keys, i8i_json_string(value), expected);
+    return i8i_fail(err, I8_ERR_DATA, "config.json: %s is of another type, expected %s",
+                    keys, expected);
+}
+
 enum i8_status i8i_config_dim(int64_t *out, const i8i_json *config, const char *keys,
                               int64_t fallback, struct i8_error *err)
 {
@@ -60,9 +74,7 @@ enum i8_status i8i_config_dim(int64_t *out, const i8i_json *config, const char *
     }
     uint64_t n;
     if (!i8i_json_u64(&n, value) || n > (uint64_t)DIM_MAX)
-        return i8i_fail(err, I8_ERR_DATA,
-                        "config.json: %s is no whole number from 0 to %lld", keys,
-                        (long long)DIM_MAX);
+        return bad_value(keys, value, "a whole number from 0 to 2^30", err);
     *out = (int64_t)n;
     return I8_OK;
 }
@@ -240,6 +252,49 @@ static void fill(int64_t *d, enum i8i_dim dim, int64_t value)
         d[dim] = value;
 }
 
+/* Keys that are read with a default: a value of the wrong type would otherwise pass as
+ * absent, and the model compute something else than it was made for. */
+static enum i8_status check_types(const i8i_json *config, struct i8_error *err)
+{
+    static const struct {
+        bool (*is)(const i8i_json *n);
+        const char *expected;
+        const char *keys[12];
+    } kinds[] = {
+        {i8i_json_is_number,
+         "a number",
+         {"rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps", "norm_epsilon",
+          "norm_eps", "rope_theta", "rotary_emb_base", "rope_local_base_freq",
+          "partial_rotary_factor", "rotary_pct"}},
+        {i8i_json_is_bool,
+         "true or false",
+         {"tie_word_embeddings", "attention_bias", "mlp_bias", "do_layer_norm_before",
+          "enable_bias", "apply_residual_connection_post_layernorm",
+          "scale_decoder_outputs"}},
+        {i8i_json_is_string,
+         "text",
+         {"hidden_activation", "hidden_act", "activation_function", "activation",
+          "feed_forward_proj", "dense_act_fn"}},
+        {i8i_json_is_object, "an object", {"rope_parameters", "rope_scaling"}},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        for (const char *const *key = kinds[k].keys; *key; key++) {
+            const i8i_json *value = i8i_config_get(config, *key);
+            if (value && !kinds[k].is(value))
+                return bad_value(*key, value, kinds[k].expected, err);
+        }
+    }
+    const i8i_json *rope = i8i_config_get(config, "rope_parameters|rope_scaling");
+    static const char *const numbers[] = {"rope_theta", "factor", "low_freq_factor",
+                                          "high_freq_factor"};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const i8i_json *value = get_any(rope, numbers[i]);
+        if (value && !i8i_json_is_number(value))
+            return bad_value(numbers[i], value, "a number", err);
+    }
+    return I8_OK;
+}
+
 enum i8_status i8i_hparams_read(struct i8i_hparams *hp, const struct i8i_family *family,
                                 const i8i_json *config, struct i8i_arena *arena,
                                 struct i8_error *err)
@@ -247,8 +302,8 @@ enum i8_status i8i_hparams_read(struct i8i_hparams *hp, const struct i8i_family 
     int64_t *d = hp->dim;
     *hp = (struct i8i_hparams){.arch = family->arch};
     d[I8I_DIM_ONE] = 1;
-    enum i8_status st = read_keys(hp, family, config, err);
-    if (st)
+    enum i8_status st = check_types(config, err);
+    if (st || (st = read_keys(hp, family, config, err)))
         return st;
     fill(d, I8I_DIM_KV_HEADS, d[I8I_DIM_HEADS]);
     fill(d, I8I_DIM_EMBED, d[I8I_DIM_HIDDEN]);

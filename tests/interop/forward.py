@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LLaMA's, BLOOM's and OPT's forward passes in numpy, written from their definitions and with
+"""LLaMA's, BLOOM's, OPT's and T5's forward passes in numpy, written from their definitions and with
 the product of a Linear left open: exact in float64, or LLM.int8() as bitsandbytes does it.
 """
 import numpy as np
@@ -54,11 +54,11 @@ def softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def attend(q, k, v, scale, bias=0.0):
-    """Causal attention; q, k, v are (heads, tokens, width)."""
-    n = q.shape[1]
+def attend(q, k, v, scale, bias=0.0, causal=True):
+    """q, k, v are (heads, tokens, width)."""
     scores = q @ k.transpose(0, 2, 1) * scale + bias
-    scores = np.where(np.tril(np.ones((n, n), bool)), scores, -np.inf)
+    if causal:
+        scores = np.where(np.tri(q.shape[1], dtype=bool), scores, -np.inf)
     return softmax(scores) @ v
 
 
@@ -153,10 +153,77 @@ def opt(config, weights, ids, linear):
     return x @ value(weights, d + "embed_tokens.weight").T
 
 
-FORWARD = {"llama": llama, "bloom": bloom, "opt": opt}
+def t5_bias(config, weights, stack, n):
+    """The relative position bias that a stack's first block holds: (heads, n, n)."""
+    buckets = config["relative_attention_num_buckets"]
+    distance = np.arange(n)[None, :] - np.arange(n)[:, None]  # key - query
+    bucket = np.zeros((n, n), int)
+    if stack == "encoder":
+        buckets //= 2
+        bucket += (distance > 0) * buckets
+        distance = np.abs(distance)
+    else:
+        distance = np.maximum(-distance, 0)
+    near = buckets // 2
+    far = config["relative_attention_max_distance"]
+    # transformers takes these logarithms in float32, and a bucket's edge may depend on it.
+    ratio = np.log(np.maximum(distance, 1).astype(f32) / near) / f32(np.log(far / near))
+    large = np.minimum(near + (ratio * f32(buckets - near)).astype(int), buckets - 1)
+    bucket += np.where(distance < near, distance, large)
+    name = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+    return value(weights, name)[bucket].transpose(2, 0, 1)
 
 
-def logits(config, weights, ids, linear):
-    """ids (batch, tokens): every row is a batch of its own, as a window of verify is."""
+def t5(config, weights, pair, linear):
+    """pair: encoder ids, decoder ids."""
+    eps, count = config["layer_norm_epsilon"], config["num_heads"]
+    shared = value(weights, "shared.weight")
+
+    def norm(x, name):
+        return x / np.sqrt((x * x).mean(axis=1, keepdims=True) + eps) * value(
+            weights, f"{name}.weight")
+
+    def attention(p, x, source, bias, causal):
+        q = heads(linear(x, p + "q"), count)
+        k, v = (heads(linear(source, p + n), count) for n in "kv")
+        return linear(joined(attend(q, k, v, 1.0, bias, causal)), p + "o")
+
+    def mlp(p, x):
+        if f"{p}wi.weight" in weights:
+            return linear(np.maximum(linear(x, p + "wi"), 0), p + "wo")
+        gate = linear(x, p + "wi_0")
+        gate = 0.5 * gate * (1 + np.tanh(np.sqrt(2 / np.pi) * (gate + 0.044715 * gate**3)))
+        return linear(gate * linear(x, p + "wi_1"), p + "wo")
+
+    def run(stack, ids, layers, source=None):
+        x = shared[ids]
+        bias = t5_bias(config, weights, stack, len(ids))
+        for i in range(layers):
+            p = f"{stack}.block.{i}.layer."
+            h = norm(x, p + "0.layer_norm")
+            x = x + attention(p + "0.SelfAttention.", h, h, bias, source is not None)
+            if source is not None:
+                h = norm(x, p + "1.layer_norm")
+                x = x + attention(p + "1.EncDecAttention.", h, source, 0.0, False)
+            last = 1 if source is None else 2
+            x = x + mlp(f"{p}{last}.DenseReluDense.", norm(x, f"{p}{last}.layer_norm"))
+        return norm(x, f"{stack}.final_layer_norm")
+
+    encoded = run("encoder", pair[0], config["num_layers"])
+    x = run("decoder", pair[1], config["num_decoder_layers"], encoded)
+    if config.get("scale_decoder_outputs", config["tie_word_embeddings"]):
+        x = x * config["d_model"] ** -0.5
+    return x @ (value(weights, "lm_head.weight").T if "lm_head.weight" in weights else shared.T)
+
+
+FORWARD = {"llama": llama, "bloom": bloom, "opt": opt, "t5": t5}
+
+
+def logits(config, weights, inputs, linear):
+    """inputs: the arrays of a golden file. Every row is a batch of its own, as a window of
+    verify is."""
     forward = FORWARD[config["model_type"]]
-    return np.stack([forward(config, weights, row, linear) for row in ids])
+    rows = inputs["input_ids"]
+    if "decoder_input_ids" in inputs:
+        rows = list(zip(rows, inputs["decoder_input_ids"]))
+    return np.stack([forward(config, weights, row, linear) for row in rows])
