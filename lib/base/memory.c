@@ -14,9 +14,10 @@
 
 void *i8i_calloc(size_t count, size_t size)
 {
-    if (count == 0 || size == 0)
-        return calloc(1, 1);
-    return calloc(count, size);
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) /* sanitizers' calloc would abort */
+        return NULL;
+    return calloc(bytes == 0 ? 1 : bytes, 1);
 }
 
 bool i8i_grow(void *array_ptr, size_t *capacity, size_t need, size_t size)
