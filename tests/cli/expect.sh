@@ -28,20 +28,22 @@ checkpoints() {
     PYTHONDONTWRITEBYTECODE=1 "$python" "$tools/make_checkpoint.py" . "$@" || fail "no checkpoint"
 }
 
+# Names that begin with _ are these functions' own: sh has no local variables.
+
 # refuses STATUS GLOB COMMAND...: that exit status, nothing on stdout, and exactly one line
 # on stderr, an error that matches GLOB.
 refuses() {
-    want=$1 glob=$2
+    _want=$1 _glob=$2
     shift 2
-    got=0
-    "$@" >out.txt 2>err.txt || got=$?
-    [ "$got" -eq "$want" ] || fail "$* gave $got, not $want: $(cat err.txt)"
+    _got=0
+    "$@" >out.txt 2>err.txt || _got=$?
+    [ "$_got" -eq "$_want" ] || fail "$* gave $_got, not $_want: $(cat err.txt)"
     [ ! -s out.txt ] || fail "$* wrote to stdout: $(head -c 300 out.txt)"
     [ "$(wc -l <err.txt)" -eq 1 ] || fail "$* must say one line, not: $(cat err.txt)"
-    line=$(cat err.txt)
-    case $line in
-    "int8tool: error: "$glob) ;;
-    *) fail "$*: '$line' does not match '$glob'" ;;
+    _line=$(cat err.txt)
+    case $_line in
+    "int8tool: error: "$_glob) ;;
+    *) fail "$*: '$_line' does not match '$_glob'" ;;
     esac
     rm -f out.txt err.txt
 }
@@ -49,28 +51,28 @@ refuses() {
 # accepts GLOB COMMAND...: exit 0; what it says on stderr matches GLOB ("" for nothing).
 # Its stdout is in out.txt.
 accepts() {
-    glob=$1
+    _glob=$1
     shift
-    got=0
-    "$@" >out.txt 2>err.txt || got=$?
-    [ "$got" -eq 0 ] || fail "$* gave $got: $(cat err.txt)"
+    _got=0
+    "$@" >out.txt 2>err.txt || _got=$?
+    [ "$_got" -eq 0 ] || fail "$* gave $_got: $(cat err.txt)"
     case $(cat err.txt) in
-    $glob) ;;
-    *) fail "$*: stderr '$(cat err.txt)' does not match '$glob'" ;;
+    $_glob) ;;
+    *) fail "$*: stderr '$(cat err.txt)' does not match '$_glob'" ;;
     esac
 }
 
 # answers SCHEMA STATUS COMMAND...: one JSON document on stdout, with the fields and types
 # that the command promises, at that exit status.
 answers() {
-    schema=$1 want=$2
+    _schema=$1 _want=$2
     shift 2
     need_python
-    got=0
-    "$@" >out.json 2>err.txt || got=$?
-    [ "$got" -eq "$want" ] || fail "$* gave $got, not $want: $(cat err.txt)"
-    PYTHONDONTWRITEBYTECODE=1 "$python" "$tools/check_json.py" "$schema" out.json ||
-        fail "$*: not what $schema promises"
+    _got=0
+    "$@" >out.json 2>err.txt || _got=$?
+    [ "$_got" -eq "$_want" ] || fail "$* gave $_got, not $_want: $(cat err.txt)"
+    PYTHONDONTWRITEBYTECODE=1 "$python" "$tools/check_json.py" "$_schema" out.json ||
+        fail "$*: not what $_schema promises"
 }
 
 # nothing_final DIR: DIR holds no file but an unfinished conversion's own.
