@@ -1,0 +1,1 @@
+int8tool inspect "$DATA/tiny-llama"
