@@ -31,6 +31,11 @@ struct i8i_engine_options {
     struct i8i_pool *pool; /* shared with other engines; NULL: its own of `threads` */
 };
 
+/* Whether the forward pass can run this model; if not, I8_ERR_UNSUPPORTED names the
+ * family and what is missing. */
+enum i8_status i8i_engine_supports(const struct i8i_model *model,
+                                   struct i8_error *err) I8I_MUST_CHECK;
+
 struct i8i_engine; /* borrows the model */
 enum i8_status i8i_engine_open(struct i8i_engine **out, const struct i8i_model *model,
                                const struct i8i_engine_options *options,
