@@ -49,6 +49,10 @@ unit_tests += tests/test_tokenizer
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c tests/scratch.c tests/scratch.h
 tests_test_tokenizer_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_tokenizer_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_engine
+tests_test_engine_SOURCES = tests/test_engine.c
+tests_test_engine_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The forward pass against outputs that transformers computed in float64: logits,
+ * hidden states behind each block, greedy continuations with and without a cache.
+ */
+#include "config.h"
+
+#include "engine/engine.h"
+
+#include "quant/quant.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct golden_case {
+    const char *name;
+    double limit; /* of the relative L2 error */
+};
+static const struct golden_case goldens[] = {
+    {"llama", 1e-5},        {"llama3", 1e-5}, {"bloom", 1e-5},   {"opt", 1e-5},
+    {"opt-postnorm", 1e-5}, {"t5", 5e-5},     {"t5-v1_1", 5e-5},
+};
+enum { N_GOLDENS = sizeof(goldens) / sizeof(*goldens) };
+
+static void data_path(char path[512], const char *a, const char *b)
+{
+    const char *data = getenv("I8_TEST_DATA");
+
+    snprintf(path, 512, "%s/%s/%s", data ? data : "tests/data", a, b);
+}
+
+/* ---- stored tensors ---- */
+
+struct stored {
+    struct i8i_checkpoint *c;
+};
+
+static struct stored stored_open(const char *model)
+{
+    struct stored s = {0};
+    struct i8_error err = {0};
+    char path[512], folder[300];
+
+    snprintf(folder, sizeof(folder), "tiny/%s", model);
+    data_path(path, folder, "expected.safetensors");
+    ck_assert_msg(i8i_checkpoint_open_file(&s.c, path, &err) == I8_OK, "%s", err.message);
+    return s;
+}
+
+/* The tensor's bytes (4-byte elements), or NULL if there is none of that name. */
+static void *stored_get(const struct stored *s, const char *name, size_t shape[3])
+{
+    const struct i8i_tensor *t = i8i_checkpoint_find(s->c, name);
+    struct i8_error err = {0};
+    void *data;
+
+    if (!t)
+        return NULL;
+    for (uint32_t i = 0; i < 3; i++)
+        shape[i] = i < t->rank ? (size_t)t->shape[i] : 1;
+    data = malloc(t->bytes);
+    ck_assert_msg(i8i_tensor_read(s->c, t, data, 0, t->bytes, &err) == I8_OK, "%s",
+                  err.message);
+    return data;
+}
+
+static double relative_l2(const float *got, const float *want, size_t n)
+{
+    double off = 0, size = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        off += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
+        size += (double)want[i] * (double)want[i];
+    }
+    return sqrt(off / size);
+}
+
+/* ---- models and runs ---- */
+
+static struct i8i_model *model_open(const char *folder)
+{
+    struct i8i_model_options options = {.require_family = true};
+    struct i8i_model *m = NULL;
+    struct i8_error err = {0};
+    char path[512];
+
+    data_path(path, folder, "");
+    ck_assert_msg(i8i_model_open(&m, path, &options, &err) == I8_OK, "%s", err.message);
+    return m;
+}
+
+static struct i8i_model *tiny_open(const char *name)
+{
+    char folder[300];
+
+    snprintf(folder, sizeof(folder), "tiny/%s", name);
+    return model_open(folder);
+}
+
+static struct i8i_engine *engine_open(const struct i8i_model *m, unsigned threads)
+{
+    struct i8i_engine_options options = {.threads = threads};
+    struct i8i_engine *e = NULL;
+    struct i8_error err = {0};
+
+    ck_assert_msg(i8i_engine_open(&e, m, &options, &err) == I8_OK, "%s", err.message);
+    return e;
+}
+
+static struct i8i_run *run_new(struct i8i_engine *e, const struct i8i_run_input *in)
+{
+    struct i8i_run *r = NULL;
+    struct i8_error err = {0};
+
+    ck_assert_msg(i8i_run_new(&r, e, in, NULL, &err) == I8_OK, "%s", err.message);
+    return r;
+}
+
+static void run_finish(struct i8i_run *r)
+{
+    struct i8_error err = {0};
+
+    ck_assert_msg(i8i_run_finish(r, &err) == I8_OK, "%s", err.message);
+}
+
+/* Row `row` of the fixture's inputs. */
+static struct i8i_run_input row_input(const int32_t *ids, const size_t *shape,
+                                      const int32_t *decoder, const size_t *decoder_shape,
+                                      size_t row)
+{
+    struct i8i_run_input in = {.ids = ids + row * shape[1], .n_ids = shape[1]};
+
+    if (decoder) {
+        in.decoder_ids = decoder + row * decoder_shape[1];
+        in.n_decoder_ids = decoder_shape[1];
+    }
+    return in;
+}
+
+/* ---- goldens ---- */
+
+static void check_hidden(const struct stored *s, struct i8i_run *r, size_t stage,
+                         size_t row, const struct golden_case *g)
+{
+    char name[32];
+    size_t shape[3], rows, cols;
+    float *want, *got;
+
+    snprintf(name, sizeof(name), "hidden.%zu", stage);
+    want = stored_get(s, name, shape);
+    if (!want) /* encoder–decoders store none */
+        return;
+    got = i8i_run_hidden(r, &rows, &cols);
+    ck_assert_uint_eq(rows, shape[1]);
+    ck_assert_uint_eq(cols, shape[2]);
+    ck_assert_msg(relative_l2(got, want + row * rows * cols, rows * cols) <= g->limit,
+                  "%s: %s, row %zu: %g", g->name, name, row,
+                  relative_l2(got, want + row * rows * cols, rows * cols));
+    free(want);
+}
+
+START_TEST(outputs_agree)
+{
+    const struct golden_case *g = &goldens[_i];
+    struct stored s = stored_open(g->name);
+    struct i8i_model *m = tiny_open(g->name);
+    struct i8i_engine *e = engine_open(m, 2);
+    size_t shape[3], decoder_shape[3], logits_shape[3], encoder_shape[3];
+    int32_t *ids = stored_get(&s, "input_ids", shape);
+    int32_t *decoder = stored_get(&s, "decoder_input_ids", decoder_shape);
+    float *want = stored_get(&s, "logits", logits_shape), *got;
+    float *encoder = stored_get(&s, "encoder_last_hidden_state", encoder_shape);
+    size_t per_row = logits_shape[1] * logits_shape[2];
+    struct i8_error err = {0};
+
+    got = malloc(shape[0] * per_row * sizeof(*got));
+    for (size_t row = 0; row < shape[0]; row++) {
+        struct i8i_run_input in = row_input(ids, shape, decoder, decoder_shape, row);
+        struct i8i_run *r = run_new(e, &in);
+        size_t stages = i8i_engine_stages(e), rows, cols;
+        const float *out;
+
+        for (size_t stage = 0; stage < stages; stage++) {
+            ck_assert_msg(i8i_engine_load(e, stage, &err) == I8_OK, "%s", err.message);
+            ck_assert_msg(i8i_run_stage(r, stage, &err) == I8_OK, "%s", err.message);
+            /* the last block's output is stored behind the final norm */
+            if (stage != stages - 2)
+                check_hidden(&s, r, stage < stages - 2 ? stage : stage - 1, row, g);
+            i8i_engine_unload(e, stage);
+        }
+        out = i8i_run_logits(r, &rows, &cols);
+        ck_assert_uint_eq(rows, logits_shape[1]);
+        ck_assert_uint_eq(cols, logits_shape[2]);
+        memcpy(got + row * per_row, out, per_row * sizeof(*got));
+        if (encoder) {
+            out = i8i_run_encoder_output(r, &rows, &cols);
+            ck_assert_uint_eq(rows * cols, encoder_shape[1] * encoder_shape[2]);
+            ck_assert(relative_l2(out, encoder + row * rows * cols, rows * cols) <=
+                      g->limit);
+        }
+        i8i_run_free(r);
+    }
+    ck_assert_msg(relative_l2(got, want, shape[0] * per_row) <= g->limit, "%s: %g",
+                  g->name, relative_l2(got, want, shape[0] * per_row));
+    if (getenv("I8_TEST_VERBOSE"))
+        printf("%s: logits relative L2 %.2e\n", g->name,
+               relative_l2(got, want, shape[0] * per_row));
+    free(ids);
+    free(decoder);
+    free(want);
+    free(encoder);
+    free(got);
+    i8i_engine_free(e);
+    i8i_model_free(m);
+    i8i_checkpoint_free(s.c);
+}
+END_TEST
+
+/* ---- greedy ---- */
+
+static int32_t best(const float *logits, size_t n)
+{
+    size_t top = 0;
+
+    for (size_t i = 1; i < n; i++)
+        if (logits[i] > logits[top])
+            top = i;
+    return (int32_t)top;
+}
+
+/* Continues ids (room for `total`) from `n` on, token by token from a cache, or by whole
+ * passes. */
+static void continue_greedily(struct i8i_engine *e, int32_t *ids, size_t n, size_t total,
+                              bool cache, bool last_only)
+{
+    struct i8i_run_input in = {.ids = ids,
+                               .n_ids = n,
+                               .cache = cache,
+                               .cache_tokens = total,
+                               .last_logits_only = last_only};
+    struct i8i_run *r = run_new(e, &in);
+    struct i8_error err = {0};
+
+    while (n < total) {
+        const float *logits;
+        size_t rows, vocab;
+
+        run_finish(r);
+        logits = i8i_run_logits(r, &rows, &vocab);
+        ids[n] = best(logits + (rows - 1) * vocab, vocab);
+        n++;
+        if (cache && n < total) {
+            ck_assert_msg(i8i_run_extend(r, ids + n - 1, 1, &err) == I8_OK, "%s",
+                          err.message);
+        } else if (!cache) {
+            i8i_run_free(r);
+            in.n_ids = n;
+            r = run_new(e, &in);
+        }
+    }
+    i8i_run_free(r);
+}
+
+START_TEST(greedy_continuations_agree)
+{
+    const struct golden_case *g = &goldens[_i];
+    struct stored s = stored_open(g->name);
+    size_t shape[3], n;
+    int32_t *want = stored_get(&s, "greedy", shape), *got;
+
+    if (want) {
+        struct i8i_model *m = tiny_open(g->name);
+        struct i8i_engine *e = engine_open(m, 1);
+
+        n = shape[0] == 1 ? shape[1] : shape[0];
+        for (int way = 0; way < 4; way++) {
+            got = malloc(n * sizeof(*got));
+            memcpy(got, want, 12 * sizeof(*got));
+            continue_greedily(e, got, 12, n, way & 1, way & 2);
+            ck_assert_mem_eq(got, want, n * sizeof(*got));
+            free(got);
+        }
+        i8i_engine_free(e);
+        i8i_model_free(m);
+    }
+    free(want);
+    i8i_checkpoint_free(s.c);
+}
+END_TEST
+
+/* A decoder extended by two pieces gives what one pass gives, the encoder run once. */
+START_TEST(extension_is_the_same_pass)
+{
+    const struct golden_case *g = &goldens[_i];
+    struct stored s = stored_open(g->name);
+    struct i8i_model *m = tiny_open(g->name);
+    struct i8i_engine *e = engine_open(m, 2);
+    size_t shape[3], decoder_shape[3], rows, vocab, n;
+    int32_t *ids = stored_get(&s, "input_ids", shape);
+    int32_t *decoder = stored_get(&s, "decoder_input_ids", decoder_shape);
+    struct i8i_run_input in = row_input(ids, shape, decoder, decoder_shape, 0);
+    struct i8i_run *whole = run_new(e, &in), *pieces;
+    const float *want, *got;
+    const int32_t *rest;
+    struct i8_error err = {0};
+    double off;
+
+    run_finish(whole);
+    want = i8i_run_logits(whole, &rows, &vocab);
+    n = rows;
+    in.cache = true;
+    in.cache_tokens = n;
+    rest = (decoder ? decoder : ids) + 3;
+    *(decoder ? &in.n_decoder_ids : &in.n_ids) = 3;
+    pieces = run_new(e, &in);
+    run_finish(pieces);
+    ck_assert_int_eq(i8i_run_extend(pieces, rest, n - 3 - 1, &err), I8_OK);
+    run_finish(pieces);
+    ck_assert_int_eq(i8i_run_extend(pieces, rest + n - 4, 1, &err), I8_OK);
+    run_finish(pieces);
+    got = i8i_run_logits(pieces, &rows, &vocab);
+    ck_assert_uint_eq(rows, 1);
+    off = relative_l2(got, want + (n - 1) * vocab, vocab);
+    ck_assert_msg(off <= g->limit, "%s: %g", g->name, off);
+    ck_assert_int_eq(i8i_run_extend(pieces, rest, 1, &err), I8_ERR_ARG);
+    i8i_run_free(whole);
+    i8i_run_free(pieces);
+    free(ids);
+    free(decoder);
+    i8i_engine_free(e);
+    i8i_model_free(m);
+    i8i_checkpoint_free(s.c);
+}
+END_TEST
+
+START_TEST(threads_do_not_matter)
+{
+    struct stored s = stored_open(goldens[_i].name);
+    struct i8i_model *m = tiny_open(goldens[_i].name);
+    size_t shape[3], decoder_shape[3], rows, vocab;
+    int32_t *ids = stored_get(&s, "input_ids", shape);
+    int32_t *decoder = stored_get(&s, "decoder_input_ids", decoder_shape);
+    struct i8i_run_input in = row_input(ids, shape, decoder, decoder_shape, 0);
+    float *first = NULL;
+
+    for (unsigned threads = 1; threads <= 3; threads++) {
+        struct i8i_engine *e = engine_open(m, threads);
+        struct i8i_run *r = run_new(e, &in);
+        const float *logits;
+
+        run_finish(r);
+        logits = i8i_run_logits(r, &rows, &vocab);
+        if (!first) {
+            first = malloc(rows * vocab * sizeof(*first));
+            memcpy(first, logits, rows * vocab * sizeof(*first));
+        }
+        ck_assert_mem_eq(first, logits, rows * vocab * sizeof(*first));
+        i8i_run_free(r);
+        i8i_engine_free(e);
+    }
+    free(first);
+    free(ids);
+    free(decoder);
+    i8i_model_free(m);
+    i8i_checkpoint_free(s.c);
+}
+END_TEST
+
+/* ---- the rest ---- */
+
+/* A norm's epsilon of the size of the values themselves must change every output. */
+START_TEST(epsilon_counts)
+{
+    struct i8i_model *m = tiny_open("bloom");
+    int32_t ids[] = {5, 9, 200};
+    struct i8i_run_input in = {.ids = ids, .n_ids = 3};
+    float *hidden[2];
+    double variance = 0, mean = 0;
+    size_t rows, cols = 0;
+    struct i8_error err = {0};
+
+    for (int i = 0; i < 2; i++) {
+        struct i8i_engine *e;
+        struct i8i_run *r;
+
+        m->hp.arch.norm_epsilon = i ? 0.25 : 0.0;
+        e = engine_open(m, 1);
+        r = run_new(e, &in);
+        ck_assert_int_eq(i8i_engine_load(e, 0, &err), I8_OK);
+        ck_assert_int_eq(i8i_run_stage(r, 0, &err), I8_OK);
+        hidden[i] = i8i_run_hidden(r, &rows, &cols);
+        hidden[i] = memcpy(malloc(cols * sizeof(float)), hidden[i], cols * sizeof(float));
+        i8i_run_free(r);
+        i8i_engine_free(e);
+    }
+    { /* BLOOM's first stage ends in a LayerNorm of the token's row: y = gain·n + bias */
+        int embed = i8i_model_param(m, "transformer.word_embeddings.weight");
+        int bias = i8i_model_param(m, "transformer.word_embeddings_layernorm.bias");
+        uint16_t row[64], shift[64];
+
+        ck_assert_uint_eq(cols, 64);
+        ck_assert_int_eq(i8i_tensor_read(m->checkpoint, m->params[embed].tensor, row,
+                                         (uint64_t)ids[0] * sizeof(row), sizeof(row),
+                                         &err),
+                         I8_OK);
+        ck_assert_int_eq(i8i_tensor_read(m->checkpoint, m->params[bias].tensor, shift, 0,
+                                         sizeof(shift), &err),
+                         I8_OK);
+        for (int i = 0; i < 64; i++)
+            mean += (double)i8i_f16_to_f32(row[i]) / 64;
+        for (int i = 0; i < 64; i++)
+            variance += pow((double)i8i_f16_to_f32(row[i]) - mean, 2) / 64;
+        for (int i = 0; i < 64; i++) {
+            double b = (double)i8i_f16_to_f32(shift[i]);
+            double want =
+                ((double)hidden[0][i] - b) * sqrt(variance / (variance + 0.25)) + b;
+
+            ck_assert(fabs((double)hidden[1][i] - want) <= 1e-5 * (fabs(want) + 1));
+        }
+    }
+    free(hidden[0]);
+    free(hidden[1]);
+    i8i_model_free(m);
+}
+END_TEST
+
+START_TEST(bad_requests_are_named)
+{
+    struct i8i_model *m = tiny_open("opt");
+    struct i8i_engine_options options = {.device = "abacus"};
+    struct i8i_engine *e = NULL;
+    struct i8i_run *r = NULL;
+    struct i8_error err = {0};
+    int32_t ids[200] = {1, 2, 320};
+    struct i8i_run_input in = {.ids = ids, .n_ids = 3};
+    bool past = false;
+
+    ck_assert_int_eq(i8i_engine_open(&e, m, &options, &err), I8_ERR_DEVICE);
+    ck_assert_ptr_nonnull(strstr(err.message, "abacus"));
+    options.device = "cpu";
+    options.outliers = I8I_OUTLIERS_STORED;
+    ck_assert_int_eq(i8i_engine_open(&e, m, &options, &err), I8_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "stored outlier columns"));
+
+    e = engine_open(m, 1);
+    ck_assert_int_eq(i8i_run_new(&r, e, &in, NULL, &err), I8_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(err.message, "id 320 at position 2"));
+    ck_assert_ptr_nonnull(strstr(err.message, "vocabulary of 320"));
+    ids[2] = -1;
+    ck_assert_int_eq(i8i_run_new(&r, e, &in, NULL, &err), I8_ERR_DATA);
+    ids[2] = 3;
+    in.n_ids = 129;
+    ck_assert_int_eq(i8i_run_new(&r, e, &in, NULL, &err), I8_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(err.message, "129 positions"));
+    ck_assert_ptr_nonnull(strstr(err.message, "holds 128"));
+    in.n_ids = 0;
+    ck_assert_int_eq(i8i_run_new(&r, e, &in, NULL, &err), I8_ERR_ARG);
+    in.n_ids = 128;
+    r = run_new(e, &in);
+    ck_assert_int_eq(i8i_run_stage(r, 1, &err), I8_ERR_ARG);
+    ck_assert_int_eq(i8i_run_stage(r, 0, &err), I8_ERR_ARG); /* not loaded */
+    run_finish(r);
+    ck_assert_int_eq(i8i_run_extend(r, ids, 1, &err), I8_ERR_ARG); /* no cache */
+    i8i_run_free(r);
+    i8i_engine_free(e);
+    i8i_model_free(m);
+
+    m = tiny_open("llama"); /* rotary: a warning only */
+    e = engine_open(m, 1);
+    in.n_ids = 200;
+    ck_assert_int_eq(i8i_run_new(&r, e, &in, &past, &err), I8_OK);
+    ck_assert(past);
+    run_finish(r);
+    ck_assert_uint_gt(i8i_engine_peak_bytes(e), 200 * 320 * sizeof(float));
+    i8i_run_free(r);
+    i8i_engine_free(e);
+    i8i_model_free(m);
+}
+END_TEST
+
+static void add_loop(TCase *tc, const TTest *test)
+{
+    tcase_add_loop_test(tc, test, 0, N_GOLDENS);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("engine");
+    TCase *tc = tcase_create("engine");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 120);
+    add_loop(tc, outputs_agree);
+    add_loop(tc, greedy_continuations_agree);
+    add_loop(tc, extension_is_the_same_pass);
+    add_loop(tc, threads_do_not_matter);
+    tcase_add_test(tc, epsilon_counts);
+    tcase_add_test(tc, bad_requests_are_named);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
