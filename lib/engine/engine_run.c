@@ -91,19 +91,15 @@ static enum i8_status reserve_rows(struct i8i_run *r, struct i8_error *err)
     struct i8i_engine *e = r->e;
     size_t width = i8i_dim(e, I8I_DIM_HIDDEN), embed = i8i_dim(e, I8I_DIM_EMBED);
     size_t rows = r->n_new > r->n_encoder_ids ? r->n_new : r->n_encoder_ids;
-    uint64_t hidden, encoder, logits;
+    uint64_t hidden, encoder;
     enum i8_status status;
 
     if (!i8i_mul_u64(&hidden, rows, embed > width ? embed : width) ||
-        !i8i_mul_u64(&encoder, r->n_encoder_ids, width) ||
-        !i8i_mul_u64(&logits, r->last_logits_only ? 1 : r->n_new,
-                     i8i_dim(e, I8I_DIM_VOCAB)))
+        !i8i_mul_u64(&encoder, r->n_encoder_ids, width))
         return i8i_nomem(err);
     status = i8i_buffer_mem_reserve(e, &r->hidden, hidden, err);
     if (status == I8_OK)
         status = i8i_buffer_mem_reserve(e, &r->encoder_out, encoder, err);
-    if (status == I8_OK)
-        status = i8i_buffer_mem_reserve(e, &r->logits, logits, err);
     return status;
 }
 
