@@ -102,3 +102,13 @@ TESTS += $(source_checks)
 
 # The suite under sanitizers and valgrind; suppressions with their reasons.
 EXTRA_DIST += tests/sanitize.sh tests/suppressions
+
+# What was installed works: program, man page, completions, and a program built against
+# the library by pkg-config.
+EXTRA_DIST += tests/check_installed.sh tests/installed.c
+installcheck-local:
+	CC='$(CC) $(I8_CFLAGS) $(CFLAGS) $(LDFLAGS)' SHELL='$(SHELL)' \
+	  bindir='$(DESTDIR)$(bindir)' libdir='$(DESTDIR)$(libdir)' \
+	  datadir='$(DESTDIR)$(datadir)' mandir='$(DESTDIR)$(mandir)' \
+	  PKG_CONFIG='$(PKG_CONFIG) --define-prefix' \
+	  $(SHELL) $(top_srcdir)/tests/check_installed.sh $(top_srcdir)
