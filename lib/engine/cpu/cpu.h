@@ -55,6 +55,12 @@ struct i8i_cpu {
     struct i8i_scratch scratch[I8I_SCRATCH_COUNT];
 };
 
+/* i8i_pool_run, or inline where waking threads (tens of microseconds) costs more than
+ * they save: `work` is the time of all items on one thread, roughly in nanoseconds. It
+ * decides who computes, never what. */
+void i8i_cpu_run(const struct i8i_cpu *c, size_t items, uint64_t work,
+                 void (*fn)(void *ctx, size_t item, unsigned thread), void *ctx);
+
 /* At least `count` × `size` bytes, aligned to 64; NULL (and the error latched) without
  * memory or when an earlier operation has failed. Contents are not kept. */
 void *i8i_cpu_scratch(struct i8i_cpu *c, int which, size_t count, size_t size);

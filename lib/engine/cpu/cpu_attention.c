@@ -104,5 +104,8 @@ void i8i_cpu_attention(struct i8i_backend *b, const struct i8i_attention_spec *s
     if (i8i_cpu_failed(c))
         return;
     j.blocks = (spec->q_rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    i8i_pool_run(c->pool, spec->heads * j.blocks, attend, &j);
+    i8i_cpu_run(c, spec->heads * j.blocks,
+                spec->heads * spec->q_rows * spec->kv_rows *
+                    (spec->head_dim + spec->v_head_dim + 60) / 60,
+                attend, &j);
 }

@@ -18,6 +18,12 @@ void i8i_cpu_account(struct i8i_cpu *c, uint64_t gained, uint64_t lost)
         c->head.peak_bytes = c->head.held_bytes;
 }
 
+void i8i_cpu_run(const struct i8i_cpu *c, size_t items, uint64_t work,
+                 void (*fn)(void *ctx, size_t item, unsigned thread), void *ctx)
+{
+    i8i_pool_run(work < 40000 ? NULL : c->pool, items, fn, ctx);
+}
+
 static void latch_nomem(struct i8i_cpu *c)
 {
     if (!i8i_cpu_failed(c))

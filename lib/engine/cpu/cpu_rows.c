@@ -51,7 +51,8 @@ static void for_rows(struct row_job *j, struct i8i_backend *b, size_t n, size_t 
     j->cpu = c;
     j->n = n;
     j->rows_per_item = elements < ITEM_ELEMENTS ? ITEM_ELEMENTS / (elements + 1) + 1 : 1;
-    i8i_pool_run(c->pool, (n + j->rows_per_item - 1) / j->rows_per_item, run_rows, j);
+    i8i_cpu_run(c, (n + j->rows_per_item - 1) / j->rows_per_item, n * elements, run_rows,
+                j);
 }
 
 static void embed_row(const struct row_job *j, size_t row)
