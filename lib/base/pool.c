@@ -2,7 +2,9 @@
  *
  * Workers sleep on one condition until the caller posts a loop, take items from a
  * shared counter, and the last one to finish wakes the caller. The posted loop is
- * written and read under the lock; only the counter is touched without it.
+ * written and read under the lock; only the counter is touched without it. The caller
+ * waits for the workers that joined in, not for those that woke too late: on a busy
+ * machine that can be milliseconds.
  */
 #include "config.h"
 
@@ -26,7 +28,8 @@ struct i8i_pool {
     pthread_cond_t posted, finished;
     struct worker *workers;
     unsigned threads; /* the caller included */
-    unsigned busy;    /* workers that have not finished the posted loop */
+    unsigned busy;    /* workers in the posted loop */
+    bool open;        /* there is a loop that workers may join */
     unsigned long long posts;
     bool stop;
     void (*fn)(void *ctx, size_t item, unsigned thread);
@@ -57,6 +60,9 @@ static void *worker_main(void *arg)
         if (p->stop)
             break;
         seen = p->posts;
+        if (!p->open)
+            continue;
+        p->busy++;
         pthread_mutex_unlock(&p->lock);
         take_items(p, w->number);
         pthread_mutex_lock(&p->lock);
@@ -138,14 +144,15 @@ void i8i_pool_run(struct i8i_pool *p, size_t items,
     p->ctx = ctx;
     p->items = items;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    p->busy = p->threads - 1;
+    p->open = true;
     p->posts++;
     pthread_cond_broadcast(&p->posted);
     pthread_mutex_unlock(&p->lock);
     take_items(p, 0);
-    /* Every worker answers every post, also one that came too late for an item: so
-     * none of them can still look at this loop when the next one is posted. */
+    /* Closed, and without anyone in it: none can still look at this loop when the next
+     * one is posted. */
     pthread_mutex_lock(&p->lock);
+    p->open = false;
     while (p->busy > 0)
         pthread_cond_wait(&p->finished, &p->lock);
     pthread_mutex_unlock(&p->lock);
