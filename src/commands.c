@@ -8,6 +8,7 @@
 #include <string.h>
 
 const struct command *const commands[] = {
+    &command_plan,
     &command_inspect,
     &command_devices,
     NULL,

@@ -4,6 +4,7 @@ src_int8tool_SOURCES = \
   src/arguments.c src/arguments.h \
   src/cmd_devices.c \
   src/cmd_inspect.c \
+  src/cmd_plan.c \
   src/command.h src/commands.c \
   src/completions.c \
   src/help.c src/help.h \

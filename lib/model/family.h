@@ -304,6 +304,7 @@ struct i8i_family {
     /* End of the name of a parameter that holds all experts of a block ("mlp.experts.
      * gate_up_proj"); not NULL says that transformers 5 fuses them so. */
     const char *fused_experts;
+    bool eager_only; /* transformers has no fused attention for it */
 };
 
 /* The registry, NULL-terminated: one line a family in family_table.c. */

@@ -77,4 +77,5 @@ const struct i8i_family i8i_family_bloom = {
                                       "transformer.word_embeddings.weight", NULL},
                                      {NULL, NULL, NULL}},
     .output_embedding = "lm_head",
+    .eager_only = true,
 };

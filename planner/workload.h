@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What running a model holds beside its weights: the key-value cache and the tensors
+ * that a forward pass has alive at its worst moment, by block and by phase. The
+ * formulas are in docs/planning.md; they follow what transformers' modeling code
+ * allocates, line by line, and are no fit to measurements.
+ */
+#ifndef I8I_PLANNER_WORKLOAD_H
+#define I8I_PLANNER_WORKLOAD_H
+
+#include "model/model.h"
+#include "planner/partition.h"
+#include <int8tool/plan.h>
+
+/* The sizes of one run, all at least 1 where they apply. */
+struct i8i_workload {
+    uint64_t batch, prompt, context, new_tokens;
+    unsigned element; /* bytes of an element of activations and cache */
+    bool half;        /* float16: softmax reads it without a converted copy */
+    bool int8;        /* Linears multiply in int8 */
+    bool eager;       /* scores are made, else a fused kernel */
+    bool latent;      /* an engine of its own: MLA cached compressed, windows cut */
+    uint64_t encoded; /* positions of the encoder of an encoder–decoder */
+    int gelu_tensors; /* tensors of the inner width that the activation has alive */
+};
+
+/* I8_ERR_ARG when the request contradicts itself or overflows. */
+enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model *m,
+                                 const struct i8_plan_request *r,
+                                 struct i8_error *err) I8I_MUST_CHECK;
+
+/* Cache of one block, at the end of each phase. */
+void i8i_workload_cache(uint64_t kv[I8I_PHASES], const struct i8i_workload *w,
+                        const struct i8i_model *m, int stack, int block);
+/* The worst moment of one block, and of the output head, in each phase, less the cache
+ * that the block has at the end of the phase. */
+void i8i_workload_block(uint64_t active[I8I_PHASES], const struct i8i_workload *w,
+                        const struct i8i_model *m, int stack, int block);
+void i8i_workload_head(uint64_t active[I8I_PHASES], const struct i8i_workload *w,
+                       const struct i8i_model *m);
+
+#endif
