@@ -9,6 +9,7 @@
 
 const struct command *const commands[] = {
     &command_plan,
+    &command_convert,
     &command_inspect,
     &command_devices,
     NULL,

@@ -2,6 +2,7 @@
 bin_PROGRAMS += src/int8tool
 src_int8tool_SOURCES = \
   src/arguments.c src/arguments.h \
+  src/cmd_convert.c \
   src/cmd_devices.c \
   src/cmd_inspect.c \
   src/cmd_plan.c \

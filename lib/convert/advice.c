@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a user should know before the bytes are spent: modules that a reader keeps in 16
+ * or 32 bit, and what another choice would save.
+ */
+#include "config.h"
+
+#include "base/size.h"
+#include "convert/convert_plan.h"
+
+#include <string.h>
+
+/* What is below a hundredth of the output is not worth a line. */
+#define WORTH_SAYING 100
+
+static void warn_likely_embeddings(const struct i8i_convert_plan *p)
+{
+    const struct i8i_model *m = p->model;
+    const char *first = NULL;
+    size_t count = 0;
+    for (int i = 0; i < m->n_modules; i++) {
+        const struct i8i_module *module = &m->modules[i];
+        if (!module->likely_embedding ||
+            i8i_model_decide(m, i, (enum i8i_reader)p->options->reader,
+                             p->options->skip_modules) != I8I_CONVERT)
+            continue;
+        first = first ? first : module->stored_path;
+        count++;
+    }
+    if (count > 0)
+        i8i_log(p->options->log, I8_LOG_WARNING,
+                "'%s'%s converted by its shape, but looks like an embedding by name; "
+                "--skip-modules keeps it",
+                first, count > 1 ? " and others are" : " is");
+}
+
+static uint64_t kept_bytes(const struct i8i_kept_tensor *k)
+{
+    return k->tensor->elements * i8_dtype_bits(k->to) / 8;
+}
+
+/* Linears that the reader will not have in int8. */
+static void warn_kept_linears(const struct i8i_convert_plan *p,
+                              enum i8i_decision decision, const char *what)
+{
+    const char *why = i8i_decision_text(decision);
+    uint64_t bytes = 0, as_int8 = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < p->n_kept; i++) {
+        const struct i8i_kept_tensor *k = &p->kept[i];
+        if (strcmp(k->why, why) != 0 || k->tensor->rank != 2)
+            continue;
+        bytes += kept_bytes(k);
+        as_int8 += k->tensor->elements + 4 * k->tensor->shape[0] + 1;
+        count++;
+    }
+    if (count == 0 || bytes <= as_int8)
+        return;
+    char held[I8I_SIZE_TEXT], saved[I8I_SIZE_TEXT];
+    i8i_log(p->options->log, I8_LOG_WARNING,
+            "%zu %s stay as they are (%s: %s); int8 would save %s (--for int8tool)",
+            count, what, why, i8i_size_text(held, bytes),
+            i8i_size_text(saved, bytes - as_int8));
+}
+
+static void note_fp32_rest(const struct i8i_convert_plan *p)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->n_kept; i++) {
+        if (p->kept[i].to == I8_DTYPE_F32)
+            bytes += kept_bytes(&p->kept[i]);
+    }
+    char held[I8I_SIZE_TEXT], saved[I8I_SIZE_TEXT];
+    if (bytes > p->tensor_bytes / WORTH_SAYING)
+        i8i_log(p->options->log, I8_LOG_NOTE,
+                "%s stay in fp32; --rest-dtype bf16 would save %s",
+                i8i_size_text(held, bytes), i8i_size_text(saved, bytes / 2));
+}
+
+static void note_dropped(const struct i8i_convert_plan *p)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->model->n_ignored; i++)
+        bytes += p->model->ignored[i]->bytes;
+    char text[I8I_SIZE_TEXT];
+    if (p->model->n_ignored > 0)
+        i8i_log(p->options->log, I8_LOG_NOTE,
+                "%zu tensors that readers do not use (stale buffers, copies of tied "
+                "parameters; '%s' …) are left out: %s",
+                p->model->n_ignored, p->model->ignored[0]->name,
+                i8i_size_text(text, bytes));
+}
+
+void i8i_convert_advise(const struct i8i_convert_plan *p)
+{
+    for (size_t i = 0; i < p->model->n_notes; i++)
+        i8i_log(p->options->log, I8_LOG_WARNING, "%s", p->model->notes[i]);
+    if (p->n_converted == 0)
+        i8i_log(p->options->log, I8_LOG_WARNING, "%s: no module is converted to int8",
+                p->options->model);
+    warn_likely_embeddings(p);
+    warn_kept_linears(p, I8I_KEEP_FP32_MODULE, "matrices");
+    warn_kept_linears(p, I8I_KEEP_SUBCLASS, "matrices");
+    warn_kept_linears(p, I8I_KEEP_FUSED_EXPERT, "experts' matrices");
+    note_fp32_rest(p);
+    note_dropped(p);
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every thread does the same: under one lock it looks for the most urgent thing that is
+ * possible, does it outside the lock, and looks again. Urgent is, first, hashing: SHA-256
+ * of one file cannot be split, so it must not fall behind, and what was just read or
+ * written is still in the page cache. Otherwise the next range in the order of the
+ * source. Which thread does what is open; no byte depends on it.
+ */
+#include "config.h"
+
+#include "base/hash.h"
+#include "base/pool.h"
+#include "base/size.h"
+#include "convert/pipeline.h"
+#include "convert/work_block.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Two buffers a thread, in a core's own cache together. */
+#define DEFAULT_BLOCK_BYTES ((size_t)512 << 10)
+#define LEAST_BLOCK_BYTES   ((size_t)64 << 10)
+/* Long enough that the lock and a journal line cost nothing, short enough that little is
+ * lost when the process is killed. */
+#define DEFAULT_ITEM_BYTES (UINT64_C(8) << 20)
+#define DEFAULT_SYNC_BYTES (UINT64_C(2) << 30)
+#define HASH_ITEM_BYTES    (UINT64_C(32) << 20)
+/* The program itself, its libraries, stacks, and tables of the open model. */
+#define BASE_BYTES ((uint64_t)24 << 20)
+#define JOB_BYTES  ((uint64_t)64 << 10)
+
+struct hashing {
+    struct i8i_hash *hash;
+    uint64_t position; /* bytes hashed */
+    bool busy, done;
+};
+
+struct pipeline {
+    struct i8i_convert_plan *plan;
+    struct i8i_staging *staging;
+    size_t block_bytes;
+    uint64_t item_bytes, sync_bytes;
+    struct i8i_block *blocks; /* by thread */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned active;       /* threads at work outside the lock */
+    struct i8_error error; /* the first failure; status I8_OK: none */
+
+    size_t piece; /* the next unit to hand out */
+    uint64_t unit;
+    const struct i8i_range *done_before; /* sorted; from next_done on they lie ahead */
+    size_t n_done_before, next_done;
+
+    uint64_t *left; /* by output: bytes of source not yet done */
+    struct hashing *inputs, *outputs;
+    uint64_t done_bytes, total_bytes;     /* of source */
+    uint64_t hashed_bytes, to_hash_bytes; /* of both ends */
+    uint64_t unsynced_bytes;
+    bool syncing;
+};
+
+enum task_kind { TASK_END, TASK_WAIT, TASK_RANGE, TASK_HASH_INPUT, TASK_HASH_OUTPUT };
+struct task {
+    enum task_kind kind;
+    struct i8i_range range;
+    size_t file;
+    uint64_t from, to; /* bytes to hash */
+};
+
+static uint64_t piece_bytes(const struct i8i_piece *piece, uint64_t units)
+{
+    return units * piece->unit_in;
+}
+
+/* ---- handing out work (under the lock) ---- */
+
+static bool next_range(struct pipeline *l, struct i8i_range *range)
+{
+    const struct i8i_convert_plan *p = l->plan;
+    for (; l->piece < p->n_pieces; l->piece++, l->unit = 0) {
+        const struct i8i_piece *piece = &p->pieces[l->piece];
+        uint64_t end = piece->units;
+        while (l->next_done < l->n_done_before) {
+            const struct i8i_range *d = &l->done_before[l->next_done];
+            if (d->piece > l->piece || (d->piece == l->piece && d->first > l->unit)) {
+                if (d->piece == l->piece)
+                    end = d->first;
+                break;
+            }
+            if (d->piece == l->piece && d->first + d->count > l->unit)
+                l->unit = d->first + d->count;
+            l->next_done++;
+        }
+        if (l->unit >= piece->units)
+            continue;
+        if (end > piece->units)
+            end = piece->units;
+        uint64_t most = l->item_bytes / (piece->unit_in ? piece->unit_in : 1);
+        most = most ? most : 1;
+        *range = (struct i8i_range){.piece = l->piece, .first = l->unit};
+        range->count = end - l->unit < most ? end - l->unit : most;
+        l->unit += range->count;
+        return true;
+    }
+    return false;
+}
+
+/* How far an input may be hashed: to where the reading has come, so that the disk is
+ * asked once. */
+static uint64_t read_up_to(const struct pipeline *l, size_t input)
+{
+    const struct i8i_convert_plan *p = l->plan;
+    if (l->piece >= p->n_pieces || p->pieces[l->piece].input > input)
+        return p->inputs[input].bytes;
+    const struct i8i_piece *piece = &p->pieces[l->piece];
+    return piece->input < input ? 0 : piece->source_offset + piece_bytes(piece, l->unit);
+}
+
+static bool next_hash(struct pipeline *l, struct task *t)
+{
+    const struct i8i_convert_plan *p = l->plan;
+    if (l->inputs == NULL)
+        return false;
+    for (size_t i = 0; i < p->n_outputs; i++) {
+        struct hashing *h = &l->outputs[i];
+        if (h->busy || h->done || l->left[i] > 0)
+            continue;
+        *t = (struct task){.kind = TASK_HASH_OUTPUT,
+                           .file = i,
+                           .from = h->position,
+                           .to = p->outputs[i].bytes};
+        goto found;
+    }
+    for (size_t i = 0; i < p->n_inputs; i++) {
+        struct hashing *h = &l->inputs[i];
+        if (h->busy || h->done)
+            continue;
+        uint64_t end = read_up_to(l, i);
+        if (end < p->inputs[i].bytes && end - h->position < HASH_ITEM_BYTES)
+            continue;
+        *t = (struct task){
+            .kind = TASK_HASH_INPUT, .file = i, .from = h->position, .to = end};
+        goto found;
+    }
+    return false;
+found:
+    if (t->to - t->from > HASH_ITEM_BYTES)
+        t->to = t->from + HASH_ITEM_BYTES;
+    (t->kind == TASK_HASH_INPUT ? l->inputs : l->outputs)[t->file].busy = true;
+    return true;
+}
+
+static struct task next_task(struct pipeline *l)
+{
+    struct task t = {.kind = TASK_END};
+    if (l->error.status != I8_OK)
+        return t;
+    if (next_hash(l, &t))
+        return t;
+    if (next_range(l, &t.range))
+        t.kind = TASK_RANGE;
+    else if (l->active > 0)
+        t.kind = TASK_WAIT; /* what others are doing may make something possible */
+    return t;
+}
+
+/* ---- doing it (outside the lock) ---- */
+
+static enum i8_status hash_bytes(struct pipeline *l, struct i8i_block *b,
+                                 const struct task *t, struct i8_error *err)
+{
+    const bool input = t->kind == TASK_HASH_INPUT;
+    struct hashing *h = &(input ? l->inputs : l->outputs)[t->file];
+    struct i8i_source *source = input ? l->plan->inputs[t->file].source : NULL;
+    enum i8_status st = I8_OK;
+    if (!input)
+        st = i8i_staging_read_back(&source, l->staging, t->file, err);
+    for (uint64_t at = t->from; at < t->to && st == I8_OK;) {
+        size_t n = t->to - at < b->bytes ? (size_t)(t->to - at) : b->bytes;
+        st = i8i_source_read_at(source, b->in, n, at, err);
+        if (st == I8_OK)
+            i8i_hash_update(h->hash, b->in, n);
+        at += n;
+    }
+    if (!input)
+        i8i_source_close(source);
+    return st;
+}
+
+static enum i8_status finish_hash(struct pipeline *l, const struct task *t,
+                                  struct i8_error *err)
+{
+    const bool input = t->kind == TASK_HASH_INPUT;
+    struct hashing *h = &(input ? l->inputs : l->outputs)[t->file];
+    char *hex =
+        input ? l->plan->inputs[t->file].sha256 : l->plan->outputs[t->file].sha256;
+    uint64_t bytes =
+        input ? l->plan->inputs[t->file].bytes : l->plan->outputs[t->file].bytes;
+    if (t->to < bytes)
+        return I8_OK;
+    enum i8_status st = i8i_hash_final(h->hash, hex, err);
+    if (st == I8_OK)
+        st = i8i_journal_add_digest(l->staging->journal, input ? 'i' : 'o', t->file, hex,
+                                    err);
+    return st;
+}
+
+static enum i8_status run_range(struct pipeline *l, struct i8i_block *b,
+                                const struct i8i_range *r, struct i8_error *err)
+{
+    const struct i8i_piece *piece = &l->plan->pieces[r->piece];
+    const struct i8i_source *source = l->plan->inputs[piece->input].source;
+    /* The disk reads all of it while we are still busy with the beginning. */
+    if (source->fd >= 0 && piece->kind != I8I_PIECE_QUANTIZE_TRANSPOSED)
+        (void)posix_fadvise(source->fd,
+                            (off_t)(piece->source_offset + piece_bytes(piece, r->first)),
+                            (off_t)piece_bytes(piece, r->count), POSIX_FADV_WILLNEED);
+    enum i8_status st = i8i_block_run(b, piece, r->first, r->count,
+                                      l->staging->files[piece->output], err);
+    return st == I8_OK ? i8i_journal_add(l->staging->journal, r, err) : st;
+}
+
+/* Lets what is journaled so far survive a power cut, too. */
+static enum i8_status make_durable(struct pipeline *l, struct i8_error *err)
+{
+    uint64_t position = i8i_journal_position(l->staging->journal);
+    enum i8_status st = i8i_staging_sync(l->staging, err);
+    return st == I8_OK ? i8i_journal_mark_durable(l->staging->journal, position, err)
+                       : st;
+}
+
+/* ---- the threads ---- */
+
+static void report_progress(struct pipeline *l)
+{
+    const struct i8_progress *progress = l->plan->options->progress;
+    if (progress == NULL || progress->update == NULL || l->error.status != I8_OK)
+        return;
+    bool hashing = l->done_bytes == l->total_bytes && l->hashed_bytes < l->to_hash_bytes;
+    int stop = progress->update(progress->ctx, hashing ? "hashing" : "converting",
+                                hashing ? l->hashed_bytes : l->done_bytes,
+                                hashing ? l->to_hash_bytes : l->total_bytes, "B");
+    if (stop)
+        i8i_fail(&l->error, I8_ERR_CANCELLED,
+                 "stopped; run the same command again to go on from here");
+}
+
+/* Books what was done (under the lock). */
+static void book(struct pipeline *l, const struct task *t)
+{
+    if (t->kind == TASK_RANGE) {
+        const struct i8i_piece *piece = &l->plan->pieces[t->range.piece];
+        uint64_t bytes = piece_bytes(piece, t->range.count);
+        l->left[piece->output] -= bytes;
+        l->done_bytes += bytes;
+        l->unsynced_bytes += t->range.count * piece->unit_out;
+    } else {
+        struct hashing *h =
+            &(t->kind == TASK_HASH_INPUT ? l->inputs : l->outputs)[t->file];
+        uint64_t bytes = t->kind == TASK_HASH_INPUT ? l->plan->inputs[t->file].bytes
+                                                    : l->plan->outputs[t->file].bytes;
+        h->busy = false;
+        h->position = t->to;
+        h->done = t->to == bytes;
+        l->hashed_bytes += t->to - t->from;
+    }
+    report_progress(l);
+}
+
+static enum i8_status run_task(struct pipeline *l, struct i8i_block *b,
+                               const struct task *t, struct i8_error *err)
+{
+    if (t->kind == TASK_RANGE)
+        return run_range(l, b, &t->range, err);
+    enum i8_status st = hash_bytes(l, b, t, err);
+    return st == I8_OK ? finish_hash(l, t, err) : st;
+}
+
+static void work(void *ctx, size_t item, unsigned thread)
+{
+    struct pipeline *l = ctx;
+    struct i8i_block *b = &l->blocks[thread];
+    (void)item;
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        struct i8_error err = {0};
+        struct task t = next_task(l);
+        if (t.kind == TASK_END)
+            break;
+        if (t.kind == TASK_WAIT) {
+            pthread_cond_wait(&l->changed, &l->lock);
+            continue;
+        }
+        l->active++;
+        pthread_mutex_unlock(&l->lock);
+        enum i8_status st = run_task(l, b, &t, &err);
+        pthread_mutex_lock(&l->lock);
+        if (st == I8_OK)
+            book(l, &t);
+        bool sync = st == I8_OK && l->unsynced_bytes >= l->sync_bytes && !l->syncing;
+        if (sync) {
+            l->unsynced_bytes = 0;
+            l->syncing = true;
+            pthread_mutex_unlock(&l->lock);
+            st = make_durable(l, &err);
+            pthread_mutex_lock(&l->lock);
+            l->syncing = false;
+        }
+        if (st != I8_OK && l->error.status == I8_OK)
+            l->error = err;
+        l->active--;
+        pthread_cond_broadcast(&l->changed);
+    }
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- before and after ---- */
+
+enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
+                                 uint64_t *memory_bytes,
+                                 const struct i8i_convert_plan *plan,
+                                 const struct i8i_convert_tuning *tuning,
+                                 struct i8_error *err)
+{
+    const struct i8_convert_options *o = plan->options;
+    const uint64_t fixed = BASE_BYTES + plan->table_bytes;
+    *jobs = o->jobs ? o->jobs : i8i_processors();
+    *block_bytes = tuning->block_bytes ? tuning->block_bytes : DEFAULT_BLOCK_BYTES;
+    if (o->ram_bytes > 0) {
+        const uint64_t least = 2 * LEAST_BLOCK_BYTES + JOB_BYTES;
+        char have[I8I_SIZE_TEXT], need[I8I_SIZE_TEXT];
+        if (o->ram_bytes < fixed + least)
+            return i8i_fail(
+                err, I8_ERR_ARG, "--ram %s: this conversion needs at least %s",
+                i8i_size_text(have, o->ram_bytes), i8i_size_text(need, fixed + least));
+        const uint64_t room = o->ram_bytes - fixed;
+        if (*jobs > room / least)
+            *jobs = (unsigned)(room / least);
+        const uint64_t block = (room / *jobs - JOB_BYTES) / 2;
+        if (*block_bytes > block)
+            *block_bytes = (size_t)block & ~(size_t)4095;
+    }
+    *memory_bytes = fixed + *jobs * (2 * (uint64_t)*block_bytes + JOB_BYTES);
+    return I8_OK;
+}
+
+/* Ranges that an earlier run did count only where its .part file is still there, and
+ * where they are ranges of this plan. */
+static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
+                                struct i8_error *err)
+{
+    size_t count, kept = 0;
+    const struct i8i_range *all = i8i_journal_ranges(l->staging->journal, &count);
+    struct i8i_range *list = i8i_calloc(count, sizeof *list);
+    if (list == NULL)
+        return i8i_nomem(err);
+    if (i8i_journal_publishing(l->staging->journal)) { /* all was complete and synced */
+        l->piece = l->plan->n_pieces;
+        l->done_bytes = l->total_bytes;
+        memset(l->left, 0, l->plan->n_outputs * sizeof *l->left);
+    }
+    uint64_t from = 0; /* ranges may overlap only by a fault: each unit counts once */
+    for (size_t i = 0; i < count && l->piece == 0; i++) {
+        struct i8i_range r = all[i];
+        if (r.piece >= l->plan->n_pieces)
+            continue;
+        const struct i8i_piece *piece = &l->plan->pieces[r.piece];
+        if (kept == 0 || list[kept - 1].piece != r.piece)
+            from = 0;
+        if (r.first < from || r.first > piece->units ||
+            r.count > piece->units - r.first || !l->staging->resumed[piece->output])
+            continue;
+        from = r.first + r.count;
+        l->left[piece->output] -= piece_bytes(piece, r.count);
+        l->done_bytes += piece_bytes(piece, r.count);
+        list[kept++] = r;
+    }
+    l->done_before = list;
+    l->n_done_before = kept;
+    *usable = list;
+    return I8_OK;
+}
+
+static enum i8_status start_hashing(struct pipeline *l, struct i8_error *err)
+{
+    struct i8i_convert_plan *p = l->plan;
+    enum i8_status st = I8_OK;
+    l->inputs = i8i_calloc(p->n_inputs, sizeof *l->inputs);
+    l->outputs = i8i_calloc(p->n_outputs, sizeof *l->outputs);
+    if (l->inputs == NULL || l->outputs == NULL)
+        return i8i_nomem(err);
+    for (size_t i = 0; i < p->n_inputs && st == I8_OK; i++) {
+        const char *known = i8i_journal_digest(l->staging->journal, 'i', i);
+        if (known)
+            memcpy(p->inputs[i].sha256, known, I8_SHA256_HEX);
+        l->inputs[i].done = known || p->inputs[i].same_as >= 0;
+        if (!l->inputs[i].done) {
+            st = i8i_hash_new(&l->inputs[i].hash, I8I_SHA256, err);
+            l->to_hash_bytes += p->inputs[i].bytes;
+        }
+    }
+    for (size_t i = 0; i < p->n_outputs && st == I8_OK; i++) {
+        const char *known = l->staging->resumed[i]
+                                ? i8i_journal_digest(l->staging->journal, 'o', i)
+                                : NULL;
+        if (known)
+            memcpy(p->outputs[i].sha256, known, I8_SHA256_HEX);
+        l->outputs[i].done = known != NULL;
+        if (!known) {
+            st = i8i_hash_new(&l->outputs[i].hash, I8I_SHA256, err);
+            l->to_hash_bytes += p->outputs[i].bytes;
+        }
+    }
+    return st;
+}
+
+static void free_hashing(struct hashing *list, size_t count)
+{
+    for (size_t i = 0; list && i < count; i++)
+        i8i_hash_free(list[i].hash);
+    free(list);
+}
+
+/* A copied file's digest is its copy's. */
+static void copy_digests(struct i8i_convert_plan *p)
+{
+    for (size_t i = 0; i < p->n_inputs; i++) {
+        if (p->inputs[i].same_as >= 0)
+            memcpy(p->inputs[i].sha256, p->outputs[p->inputs[i].same_as].sha256,
+                   I8_SHA256_HEX);
+    }
+}
+
+enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
+                                struct i8i_convert_plan *plan,
+                                struct i8i_staging *staging,
+                                const struct i8i_convert_tuning *tuning,
+                                struct i8_error *err)
+{
+    struct pipeline l = {.plan = plan, .staging = staging};
+    struct i8i_pool *pool = NULL;
+    struct i8i_range *usable = NULL;
+    unsigned jobs, ready = 0;
+    uint64_t memory;
+    *report = (struct i8i_pipeline_report){0};
+    enum i8_status st =
+        i8i_pipeline_size(&jobs, &l.block_bytes, &memory, plan, tuning, err);
+    if (st != I8_OK)
+        return st;
+    pthread_mutex_init(&l.lock, NULL);
+    pthread_cond_init(&l.changed, NULL);
+    l.item_bytes = tuning->item_bytes ? tuning->item_bytes : DEFAULT_ITEM_BYTES;
+    l.sync_bytes = tuning->sync_bytes ? tuning->sync_bytes : DEFAULT_SYNC_BYTES;
+    l.left = i8i_calloc(plan->n_outputs, sizeof *l.left);
+    l.blocks = i8i_calloc(jobs, sizeof *l.blocks);
+    if (l.left == NULL || l.blocks == NULL) {
+        st = i8i_nomem(err);
+        goto out;
+    }
+    for (size_t i = 0; i < plan->n_pieces; i++) {
+        uint64_t bytes = piece_bytes(&plan->pieces[i], plan->pieces[i].units);
+        l.left[plan->pieces[i].output] += bytes;
+        l.total_bytes += bytes;
+    }
+    st = take_over(&l, &usable, err);
+    report->resumed_bytes = l.done_bytes;
+    if (st == I8_OK && !plan->options->no_hash)
+        st = start_hashing(&l, err);
+    for (; ready < jobs && st == I8_OK; ready++)
+        st = i8i_block_init(&l.blocks[ready], plan, l.block_bytes, err);
+    if (st == I8_OK)
+        st = i8i_pool_new(&pool, jobs, err);
+    if (st != I8_OK)
+        goto out;
+    i8i_pool_run(pool, jobs, work, &l);
+    if (l.error.status != I8_OK)
+        st = i8i_fail(err, l.error.status, "%s", l.error.message);
+    copy_digests(plan);
+    for (unsigned i = 0; i < ready; i++)
+        report->nonfinite += l.blocks[i].nonfinite;
+out:
+    for (unsigned i = 0; l.blocks && i < ready; i++)
+        i8i_block_free(&l.blocks[i]);
+    i8i_pool_free(pool);
+    free_hashing(l.inputs, plan->n_inputs);
+    free_hashing(l.outputs, plan->n_outputs);
+    free(usable);
+    free(l.left);
+    free(l.blocks);
+    pthread_cond_destroy(&l.changed);
+    pthread_mutex_destroy(&l.lock);
+    return st;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Converting a checkpoint to int8: a directory in the layout that bitsandbytes (through
+ * transformers) or compressed-tensors (through vLLM) reads. docs/shard-format.md says
+ * byte by byte what is written.
+ *
+ * The output appears whole or not at all: files are written as NAME.part beside a
+ * journal, and get their names when all of them are complete, the manifest int8tool.json
+ * last. A conversion that was interrupted goes on where it was when it is called again
+ * with the same source and options, and ends with the same bytes.
+ */
+#ifndef INT8TOOL_CONVERT_H
+#define INT8TOOL_CONVERT_H
+
+#include <int8tool/dtype.h>
+#include <int8tool/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum i8_layout {
+    I8_LAYOUT_BNB,                /* weight I8, SCB F32 (absmax), weight_format U8 */
+    I8_LAYOUT_COMPRESSED_TENSORS, /* weight I8, weight_scale F32 [out,1] (absmax / 127) */
+};
+/* Whose bytes: they differ where 127·w/absmax lies half way between two integers. */
+enum i8_rounding { I8_ROUNDING_CUDA, I8_ROUNDING_CPU };
+/* Who will load the result, which decides the modules that are int8. */
+enum i8_reader {
+    I8_READER_TRANSFORMERS5,
+    I8_READER_TRANSFORMERS4,
+    I8_READER_INT8TOOL,
+    I8_READER_VLLM,
+};
+
+struct i8_convert_options {
+    const char *model;  /* a directory with config.json and weights, or a weights file */
+    const char *output; /* a directory: new, empty, or with our own unfinished work */
+    enum i8_layout layout;
+    enum i8_rounding rounding;
+    enum i8_reader reader;
+    enum i8_dtype rest_dtype; /* of float tensors that stay: F16, BF16, F32; INVALID: as
+                               * stored */
+    double outlier_threshold; /* for the readers' own detection, into config.json */
+    bool allow_nonfinite;     /* NaN and Inf as bitsandbytes does, instead of refusing */
+    bool no_hash;             /* no SHA-256 of sources and outputs */
+    bool force;               /* replace an earlier conversion in `output` */
+    const char *const *skip_modules; /* paths, NULL-terminated; NULL: none */
+    uint64_t max_shard_bytes;        /* of tensor data in a file; 0: 5 GB */
+    unsigned jobs;                   /* threads; 0: one a processor */
+    uint64_t ram_bytes;       /* the most memory for buffers and tables; 0: no cap */
+    const struct i8_log *log; /* warnings and notes; may be NULL */
+    const struct i8_progress *progress; /* bytes of source done; may be NULL */
+};
+#define I8_CONVERT_OPTIONS_INIT  \
+    {                            \
+        .outlier_threshold = 6.0 \
+    }
+
+#define I8_SHA256_HEX 65
+
+struct i8_convert_file {
+    char *name; /* relative to the output directory */
+    uint64_t bytes;
+    char sha256[I8_SHA256_HEX]; /* lower-case hex; "" where nothing was hashed */
+};
+/* Tensors that were kept for one reason. */
+struct i8_convert_kept {
+    const char *why; /* "output embedding"; static */
+    size_t tensors;
+    uint64_t bytes; /* as written */
+};
+
+struct i8_convert_result {
+    size_t tensors;         /* in the source */
+    size_t converted;       /* weights that became int8 */
+    size_t kept;            /* tensors that did not */
+    uint64_t source_bytes;  /* of the source's tensors */
+    uint64_t output_bytes;  /* of all files written, the manifest included */
+    uint64_t resumed_bytes; /* of the source, done by an interrupted run before this */
+    uint64_t memory_bytes;  /* bound on buffers and tables */
+    unsigned jobs;
+    double seconds;
+    uint64_t peak_rss_bytes; /* of the process so far */
+    struct i8_convert_file *files;
+    size_t n_files;
+    struct i8_convert_kept *kept_for;
+    size_t n_kept_for;
+};
+
+/* Converts. On failure nothing stands under a final name; a journal and .part files stay
+ * where going on later makes sense (cancelled, no space, I/O). */
+enum i8_status i8_convert(struct i8_convert_result *result,
+                          const struct i8_convert_options *options, struct i8_error *err);
+/* What i8_convert would write, to the byte, from headers alone: no weight is read and
+ * nothing is written. options->output may be NULL. */
+enum i8_status i8_convert_dry_run(struct i8_convert_result *result,
+                                  const struct i8_convert_options *options,
+                                  struct i8_error *err);
+/* Frees what a result holds; one that is all zeros is fine. */
+void i8_convert_result_free(struct i8_convert_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
