@@ -196,9 +196,9 @@ static uint64_t attend(struct pass *p, uint64_t keys, bool masked)
     return elements * p->b;
 }
 
-/* Self-attention: from the normed hidden state to the new residual sum. Returns the
- * bytes of the attention weights that the layer keeps a name for. */
-static uint64_t self_attention(struct pass *p, uint64_t cache)
+/* Self-attention: from the normed hidden state to the new residual sum. Eager attention
+ * weights stay alive: the layer has a name for them until it returns. */
+static void self_attention(struct pass *p, uint64_t cache)
 {
     const struct i8i_arch *a = &p->m->hp.arch;
     uint64_t q = p->tokens * p->heads * p->width * p->b;
@@ -207,7 +207,6 @@ static uint64_t self_attention(struct pass *p, uint64_t cache)
     uint64_t out = p->tokens * p->heads * p->values * p->b;
     bool rotary = a->position == I8I_POS_ROTARY || a->position == I8I_POS_ROTARY_PAIRS;
     bool fused = a->qkv != I8I_QKV_SEPARATE;
-    uint64_t weights;
 
     if (fused) {
         linear(p, p->tokens, p->hidden, (q + k + v) / p->b / p->tokens, p->w->int8);
@@ -235,7 +234,7 @@ static uint64_t self_attention(struct pass *p, uint64_t cache)
         touch(p, p->queries * p->keys * 48); /* int64 distances on their way to buckets */
         make(p, p->heads * p->queries * p->keys * p->b);
     }
-    weights = attend(p, p->keys, a->causal || p->w->eager);
+    (void)attend(p, p->keys, a->causal || p->w->eager);
     linear(p, p->tokens, p->heads * p->values, p->hidden, p->w->int8);
     drop(p, out);
     if (fused)
@@ -246,9 +245,8 @@ static uint64_t self_attention(struct pass *p, uint64_t cache)
         drop(p, k);
     if (!p->cached && !fused)
         drop(p, v);
-    make(p, p->unit);
+    make(p, p->unit); /* the residual sum, in place of the output */
     drop(p, p->unit);
-    return weights;
 }
 
 static void mlp(struct pass *p, uint64_t ffn)
@@ -321,9 +319,12 @@ static void cross_attention(struct pass *p, bool create, uint64_t cache)
         drop(p, kv);
     }
     drop(p, attend(p, p->w->encoded, false));
+    linear(p, p->tokens, p->heads * p->values, p->hidden, p->w->int8);
+    drop(p, p->tokens * p->heads * p->values * p->b);
     drop(p, q);
-    drop(p, q);
-    make(p, p->unit);
+    make(p, p->unit); /* the residual sum, in place of the old one */
+    drop(p, p->unit);
+    drop(p, p->unit);
     drop(p, p->unit);
 }
 
@@ -401,9 +402,8 @@ static uint64_t block_peak(const struct i8i_workload *w, const struct i8i_model 
     norm(&p);
     make(&p, old);
     drop(&p, old);
-    uint64_t weights = self_attention(&p, own);
+    self_attention(&p, own);
     drop(&p, p.unit); /* the normed input */
-    make(&p, p.unit); /* the residual sum */
     if (decoder)
         cross_attention(&p, prefill, cross);
     norm(&p);
@@ -413,7 +413,6 @@ static uint64_t block_peak(const struct i8i_workload *w, const struct i8i_model 
     else
         mlp(&p, ffn);
     make(&p, p.unit);
-    (void)weights; /* stays named until the block returns */
 
     uint64_t created = phase == I8I_PHASE_DECODE ? 0 : own + (decoder ? cross : 0);
     return p.tape.peak - (created < p.tape.peak ? created : p.tape.peak);

@@ -57,6 +57,10 @@ unit_tests += tests/test_plan_replay
 tests_test_plan_replay_SOURCES = tests/test_plan_replay.c tests/plan_tree.c tests/plan_tree.h
 tests_test_plan_replay_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_plan_replay_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_plan_optimal
+tests_test_plan_optimal_SOURCES = tests/test_plan_optimal.c
+tests_test_plan_optimal_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_plan_optimal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
