@@ -8,11 +8,7 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_plan,
-    &command_convert,
-    &command_inspect,
-    &command_devices,
-    NULL,
+    &command_plan, &command_convert, &command_inspect, &command_devices, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -75,17 +75,33 @@ static void print_paragraphs(FILE *out, const char *text)
     }
 }
 
+const char *option_help(char buf[OPTION_HELP], const struct option_spec *spec)
+{
+    size_t n =
+        (size_t)snprintf(buf, OPTION_HELP, "%s%s", spec->help,
+                         spec->repeatable && spec->arg ? " (may be repeated)" : "");
+    const char *separator = "; one of: ";
+    for (const char *word = spec->values; word && n < OPTION_HELP; separator = ", ") {
+        size_t length = strcspn(word, "|");
+        n += (size_t)snprintf(buf + n, OPTION_HELP - n, "%s%.*s", separator, (int)length,
+                              word);
+        word = word[length] ? word + length + 1 : NULL;
+    }
+    if (spec->fallback && n < OPTION_HELP)
+        (void)snprintf(buf + n, OPTION_HELP - n, " (default: %s)", spec->fallback);
+    return buf;
+}
+
 static void print_option(FILE *out, const struct option_spec *spec)
 {
-    char head[128], text[1024];
-    (void)snprintf(head, sizeof head, "  %c%c%s --%s%s%s", spec->letter ? '-' : ' ',
-                   spec->letter ? spec->letter : ' ', spec->letter ? "," : " ",
-                   spec->name, spec->arg ? " " : "", spec->arg ? spec->arg : "");
-    (void)snprintf(text, sizeof text, "%s%s%s%s%s%s%s%s", spec->help,
-                   spec->repeatable && spec->arg ? " (may be repeated)" : "",
-                   spec->values ? "; one of: " : "", spec->values ? spec->values : "",
-                   spec->fallback ? " (default: " : "",
-                   spec->fallback ? spec->fallback : "", spec->fallback ? ")" : "", "");
+    char head[128], text[OPTION_HELP];
+    if (spec->letter)
+        (void)snprintf(head, sizeof head, "  -%c, --%s%s%s", spec->letter, spec->name,
+                       spec->arg ? " " : "", spec->arg ? spec->arg : "");
+    else
+        (void)snprintf(head, sizeof head, "      --%s%s%s", spec->name,
+                       spec->arg ? " " : "", spec->arg ? spec->arg : "");
+    option_help(text, spec);
     int width = columns_in(head, strlen(head));
     if (width + 2 > OPTION_COLUMN)
         (void)fprintf(out, "%s\n%*s", head, OPTION_COLUMN, "");

@@ -12,6 +12,10 @@
 extern const char program_summary[];
 extern const char program_description[];
 
+/* What an option does, the words that it takes, its default. Returns buf. */
+#define OPTION_HELP 1024
+const char *option_help(char buf[OPTION_HELP], const struct option_spec *spec);
+
 void help_program(FILE *out);
 void help_command(FILE *out, const struct command *command);
 void help_version(FILE *out);

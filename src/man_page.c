@@ -43,6 +43,7 @@ static void print_paragraphs(FILE *out, const char *text)
 
 static void print_option(FILE *out, const struct option_spec *spec)
 {
+    char text[OPTION_HELP];
     (void)fputs(".TP\n", out);
     if (spec->letter)
         (void)fprintf(out, "\\fB\\-%c\\fR, ", spec->letter);
@@ -55,18 +56,7 @@ static void print_option(FILE *out, const struct option_spec *spec)
         (void)fputs("\\fR", out);
     }
     (void)fputc('\n', out);
-    print_string(out, spec->help);
-    if (spec->repeatable && spec->arg)
-        (void)fputs(" (may be repeated)", out);
-    if (spec->values) {
-        (void)fputs("; one of: ", out);
-        print_string(out, spec->values);
-    }
-    if (spec->fallback) {
-        (void)fputs(" (default: ", out);
-        print_string(out, spec->fallback);
-        (void)fputc(')', out);
-    }
+    print_string(out, option_help(text, spec));
     (void)fputs(".\n", out);
 }
 

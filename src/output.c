@@ -164,10 +164,12 @@ static void amount_text(char *buf, size_t size, unsigned long long done,
         (void)snprintf(buf, size, "%llu of %llu %s", done, total, unit);
         return;
     }
-    double speed = elapsed > 0 ? (double)done / elapsed : 0;
-    (void)snprintf(buf, size, "%s of %s, %s/s", i8i_size_text(done_text, done),
-                   i8i_size_text(total_text, total),
-                   i8i_size_text(speed_text, (uint64_t)speed));
+    static const double settled_s = 0.5; /* before that a speed is noise */
+    int n = snprintf(buf, size, "%s of %s", i8i_size_text(done_text, done),
+                     i8i_size_text(total_text, total));
+    if (elapsed >= settled_s && n > 0 && (size_t)n < size)
+        (void)snprintf(buf + n, size - (size_t)n, ", %s/s",
+                       i8i_size_text(speed_text, (uint64_t)((double)done / elapsed)));
 }
 
 static void draw_progress(const char *what, unsigned long long done,
