@@ -61,6 +61,10 @@ unit_tests += tests/test_plan_optimal
 tests_test_plan_optimal_SOURCES = tests/test_plan_optimal.c
 tests_test_plan_optimal_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_plan_optimal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_plan_maps
+tests_test_plan_maps_SOURCES = tests/test_plan_maps.c tests/scratch.c tests/scratch.h
+tests_test_plan_maps_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_plan_maps_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
@@ -89,7 +93,7 @@ interop: $(bin_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) I8_VENV="$${I8_VENV:-$(abs_top_builddir)/.venv}" \
 	  $(SHELL) $(top_srcdir)/tests/interop/run.sh $(INTEROP_ARGS)
 
-EXTRA_DIST += tests/tools/make_checkpoint.py tests/tools/sound_models.py \
+EXTRA_DIST += tests/tools/placement_digest.py tests/tools/make_checkpoint.py tests/tools/sound_models.py \
   tests/tools/defects.py tests/tools/check_json.py
 
 # Preloaded by tests that stop a conversion at each of its system calls.
