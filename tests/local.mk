@@ -29,6 +29,10 @@ unit_tests += tests/test_model
 tests_test_model_SOURCES = tests/test_model.c
 tests_test_model_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_model_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_model_trees
+tests_test_model_trees_SOURCES = tests/test_model_trees.c
+tests_test_model_trees_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_model_trees_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_cuda
 tests_test_cuda_SOURCES = tests/test_cuda.c
 tests_test_cuda_LDADD = lib/libint8core.la $(CHECK_LIBS)
@@ -124,3 +128,4 @@ installcheck-local:
 	  datadir='$(DESTDIR)$(datadir)' mandir='$(DESTDIR)$(mandir)' \
 	  PKG_CONFIG='$(PKG_CONFIG) --define-prefix' \
 	  $(SHELL) $(top_srcdir)/tests/check_installed.sh $(top_srcdir)
+EXTRA_DIST += tests/interop/model_trees.py

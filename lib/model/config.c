@@ -339,6 +339,7 @@ enum i8_status i8i_hparams_read(struct i8i_hparams *hp, const struct i8i_family 
     fill(d, I8I_DIM_KV, d[I8I_DIM_KV_HEADS] * d[I8I_DIM_HEAD_DIM]);
     fill(d, I8I_DIM_QKV, d[I8I_DIM_Q] + 2 * d[I8I_DIM_KV]);
     fill(d, I8I_DIM_FFN2, 2 * d[I8I_DIM_FFN]);
+    fill(d, I8I_DIM_EXPERT_FFN2, 2 * d[I8I_DIM_EXPERT_FFN]);
     return I8_OK;
 }
 
@@ -398,51 +399,22 @@ int64_t i8i_block_window(const struct i8i_hparams *hp, int64_t block)
 
 /* ---- predicates that families share ---- */
 
-bool i8i_when_tied(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)index;
-    return hp->tied;
-}
-
-bool i8i_when_untied(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)index;
-    return !hp->tied;
-}
-
-bool i8i_when_gated(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)index;
-    return hp->arch.gated;
-}
-
-bool i8i_when_not_gated(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)index;
-    return !hp->arch.gated;
-}
-
-bool i8i_when_first(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)hp;
-    return index == 0;
-}
-
-bool i8i_always(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)hp;
-    (void)index;
-    return true;
-}
-
-bool i8i_when_fused(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)index;
-    return hp->flags & I8I_FLAG_FUSED_EXPERTS;
-}
-
-bool i8i_when_not_fused(const struct i8i_hparams *hp, int64_t index)
-{
-    (void)index;
-    return !(hp->flags & I8I_FLAG_FUSED_EXPERTS);
-}
+#define PREDICATE(name, condition)                         \
+    bool name(const struct i8i_hparams *hp, int64_t index) \
+    {                                                      \
+        (void)hp;                                          \
+        (void)index;                                       \
+        return (condition);                                \
+    }
+PREDICATE(i8i_always, true)
+PREDICATE(i8i_when_first, index == 0)
+PREDICATE(i8i_when_tied, hp->tied)
+PREDICATE(i8i_when_untied, !hp->tied)
+PREDICATE(i8i_when_gated, hp->arch.gated)
+PREDICATE(i8i_when_not_gated, !hp->arch.gated)
+PREDICATE(i8i_when_fused, hp->flags &I8I_FLAG_FUSED_EXPERTS)
+PREDICATE(i8i_when_not_fused, !(hp->flags & I8I_FLAG_FUSED_EXPERTS))
+PREDICATE(i8i_when_base_class, hp->flags &I8I_FLAG_BASE_CLASS)
+PREDICATE(i8i_when_attention_bias, hp->flags &I8I_FLAG_ATTENTION_BIAS)
+PREDICATE(i8i_when_mlp_bias, hp->flags &I8I_FLAG_MLP_BIAS)
+PREDICATE(i8i_when_qk_norm, hp->flags &I8I_FLAG_QK_NORM)

@@ -121,10 +121,20 @@ static void describe_shape(char *buf, size_t size, const struct i8i_family *fami
     snprintf(buf + at, size - at, "]");
 }
 
+/* A name in a table, as it is in this tree: the base class has no prefix. */
+static const char *in_tree(const struct walk *w, const char *name)
+{
+    size_t n = w->base_class ? strlen(w->family->base_prefix) : 0;
+    return n && strncmp(name, w->family->base_prefix, n) == 0 && name[n] == '.'
+               ? name + n + 1
+               : name;
+}
+
 static const struct i8i_tie *tie_of_target(const struct walk *w, const char *name)
 {
     for (const struct i8i_tie *t = w->family->ties; t && t->target; t++) {
-        if (strcmp(t->target, name) == 0 && holds(t->when, &w->m->hp, -1, w->m->hp.tied))
+        if (strcmp(in_tree(w, t->target), name) == 0 &&
+            holds(t->when, &w->m->hp, -1, w->m->hp.tied))
             return t;
     }
     return NULL;
@@ -135,7 +145,7 @@ static enum i8_status find_under_target(struct walk *w, const char *source,
                                         const struct i8i_tensor **tensor)
 {
     for (const struct i8i_tie *t = w->family->ties; t && t->target && !*tensor; t++) {
-        if (strcmp(t->source, source) == 0 &&
+        if (strcmp(in_tree(w, t->source), source) == 0 &&
             holds(t->when, &w->m->hp, -1, w->m->hp.tied))
             *tensor = i8i_checkpoint_find(w->m->checkpoint, t->target);
     }
@@ -194,9 +204,15 @@ static enum i8_status add_param(struct walk *w, struct place at, const char *lea
             i8i_build_use(w->b, tensor, true);
         return I8_OK;
     }
-    if (p.buffer) { /* computed by readers, whatever an old checkpoint holds */
-        if (tensor)
-            i8i_build_use(w->b, tensor, true);
+    /* The first checkpoints of BERT's time call a norm's parameters so. */
+    if (!tensor && mod->kind == I8I_NODE_NORM &&
+        (st = i8i_build_find(w->b, &tensor, at.module,
+                             strcmp(leaf, "weight") == 0 ? "gamma" : "beta", w->err)))
+        return st;
+    if (p.buffer && !tensor) /* persistent ones may be absent, too: zeros, then */
+        return I8_OK;
+    if (p.buffer && !p.persistent) { /* computed by readers, whatever is stored */
+        i8i_build_use(w->b, tensor, true);
         return I8_OK;
     }
     if (!tensor && (st = find_under_target(w, param->name, &tensor)))
@@ -232,7 +248,7 @@ static enum i8_status add_weights(struct walk *w, const struct i8i_node *row,
                                   struct place at)
 {
     enum i8i_dim weight[5] = {I8I_DIM_NONE}, bias[2] = {I8I_DIM_NONE};
-    const struct i8i_param like = {.dtype = w->m->config_dtype};
+    const struct i8i_param like = {.persistent = true, .dtype = w->m->config_dtype};
     switch (row->kind) {
     case I8I_NODE_LINEAR:
     case I8I_NODE_LINEAR_SUBCLASS:
@@ -251,6 +267,7 @@ static enum i8_status add_weights(struct walk *w, const struct i8i_node *row,
         break;
     case I8I_NODE_NORM:
         weight[0] = bias[0] = row->rows;
+        weight[1] = row->cols; /* Cohere's, one row a head */
         break;
     default:
         return I8_OK;
@@ -395,7 +412,8 @@ static int find_param(const struct i8i_model *m, const char *name)
 static enum i8_status resolve_ties(struct walk *w)
 {
     for (const struct i8i_tie *t = w->family->ties; t && t->target; t++) {
-        int target = find_param(w->m, t->target), source = find_param(w->m, t->source);
+        int target = find_param(w->m, in_tree(w, t->target));
+        int source = find_param(w->m, in_tree(w, t->source));
         if (target < 0 || w->m->params[target].tied_to != -2)
             continue;
         struct i8i_param *p = &w->m->params[target];
@@ -511,6 +529,8 @@ enum i8_status i8i_build_family(struct i8i_builder *b,
     struct walk w = {
         .b = b, .m = b->m, .family = b->m->family, .options = options, .err = err};
     w.base_class = i8i_family_is_base(w.family, b->m->architecture);
+    if (w.base_class)
+        b->m->hp.flags |= I8I_FLAG_BASE_CLASS;
     look_at_headers(&w);
     enum i8_status st;
     if (!(st = choose_aliases(&w)) && !(st = walk_root(&w)) && !(st = resolve_ties(&w)))

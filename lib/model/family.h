@@ -50,6 +50,7 @@ enum i8i_dim {
     I8I_DIM_EXPERTS,
     I8I_DIM_EXPERTS_PER_TOKEN,
     I8I_DIM_EXPERT_FFN,
+    I8I_DIM_EXPERT_FFN2, /* 2 × EXPERT_FFN: fused gate and up projections */
     I8I_DIM_SHARED_EXPERT_FFN,
     I8I_DIM_DENSE_LAYERS, /* leading blocks without experts (DeepSeek) */
     I8I_DIM_MTP_LAYERS,   /* blocks behind the last that only training uses (DeepSeek) */
@@ -128,7 +129,10 @@ struct i8i_arch {
     double embed_scale;     /* multiplies embeddings; 0: 1 */
     double
         head_scale; /* multiplies hidden states before the head; 0: 1 (T5: d_model^-½) */
-    double logit_scale;                      /* multiplies logits; 0: 1 */
+    double logit_scale;            /* multiplies logits; 0: 1 */
+    bool attention_scale_by_block; /* and divided by the block's index + 1 (GPT-2's
+                                      option) */
+    double qkv_clip; /* queries, keys and values are held in ±this; 0: not */
     double attention_softcap, logit_softcap; /* 0: none (Gemma 2) */
     double rope_theta;
     double rope_local_theta; /* of sliding layers, where it differs (Gemma 3); 0: same */
@@ -165,8 +169,13 @@ struct i8i_hparams {
     uint64_t
         flags; /* a family's own, for its `when` predicates; I8I_FLAG_… from the top */
 };
-/* The checkpoint holds each block's experts as one 3-D parameter. */
-#define I8I_FLAG_FUSED_EXPERTS (UINT64_C(1) << 63)
+/* Flags that several families share, from the top; a family's own start at bit 0. */
+#define I8I_FLAG_FUSED_EXPERTS \
+    (UINT64_C(1) << 63) /* a block's experts: one 3-D parameter */
+#define I8I_FLAG_BASE_CLASS     (UINT64_C(1) << 62) /* the base class, not a task's */
+#define I8I_FLAG_ATTENTION_BIAS (UINT64_C(1) << 61)
+#define I8I_FLAG_MLP_BIAS       (UINT64_C(1) << 60)
+#define I8I_FLAG_QK_NORM        (UINT64_C(1) << 59)
 
 /* What a tensor or module does in the forward pass; names for the engine. */
 enum i8i_role {
@@ -215,6 +224,8 @@ enum i8i_role {
     I8I_ROLE_SHARED_UP,
     I8I_ROLE_SHARED_DOWN,
     I8I_ROLE_SHARED_EXPERT_GATE,
+    I8I_ROLE_EXPERTS_GATE_UP, /* bare 3-D parameters of all experts of a block */
+    I8I_ROLE_EXPERTS_DOWN,
     I8I_ROLE_Q_A, /* multi-head latent attention: low-rank pairs */
     I8I_ROLE_Q_A_NORM,
     I8I_ROLE_Q_B,
@@ -319,6 +330,10 @@ bool i8i_when_first(const struct i8i_hparams *hp, int64_t index);
 bool i8i_always(const struct i8i_hparams *hp, int64_t index);
 bool i8i_when_fused(const struct i8i_hparams *hp, int64_t index);
 bool i8i_when_not_fused(const struct i8i_hparams *hp, int64_t index);
+bool i8i_when_base_class(const struct i8i_hparams *hp, int64_t index);
+bool i8i_when_attention_bias(const struct i8i_hparams *hp, int64_t index);
+bool i8i_when_mlp_bias(const struct i8i_hparams *hp, int64_t index);
+bool i8i_when_qk_norm(const struct i8i_hparams *hp, int64_t index);
 /* The window of a block's attention, 0: all positions. */
 int64_t i8i_block_window(const struct i8i_hparams *hp, int64_t block);
 

@@ -93,7 +93,7 @@ static const struct i8i_config_key keys[] = {
     I8I_LINEAR(6, "o", CROSS_O, HIDDEN, Q), \
     I8I_NORM(5, "layer_norm", P "LayerNorm", CROSS_NORM, HIDDEN), \
     I8I_MODULE(5, "dropout", "Dropout")
-#define NODES(P) \
+#define ENCODER(P) \
     I8I_EMBEDDING(0, "shared", "Embedding", EMBED, VOCAB, HIDDEN), \
     I8I_MODULE(0, "encoder", P "Stack", .stack = 1), \
     I8I_EMBEDDING(1, "embed_tokens", "Embedding", NONE, VOCAB, HIDDEN), \
@@ -103,7 +103,8 @@ static const struct i8i_config_key keys[] = {
     SELF_ATTENTION(P), \
     FEED_FORWARD(P, "1"), \
     I8I_NORM(1, "final_layer_norm", P "LayerNorm", FINAL_NORM, HIDDEN), \
-    I8I_MODULE(1, "dropout", "Dropout"), \
+    I8I_MODULE(1, "dropout", "Dropout")
+#define DECODER(P) \
     I8I_MODULE(0, "decoder", P "Stack"), \
     I8I_EMBEDDING(1, "embed_tokens", "Embedding", NONE, VOCAB, HIDDEN), \
     I8I_MODULE(1, "block", "ModuleList"), \
@@ -114,12 +115,12 @@ static const struct i8i_config_key keys[] = {
     FEED_FORWARD(P, "2"), \
     I8I_NORM(1, "final_layer_norm", P "LayerNorm", FINAL_NORM, HIDDEN), \
     I8I_MODULE(1, "dropout", "Dropout"), \
-    I8I_LINEAR(0, "lm_head", HEAD, VOCAB, HIDDEN), \
-    I8I_NODE_END
+    I8I_LINEAR(0, "lm_head", HEAD, VOCAB, HIDDEN)
 /* clang-format on */
 
-static const struct i8i_node t5_nodes[] = {NODES("T5")};
-static const struct i8i_node mt5_nodes[] = {NODES("MT5")};
+static const struct i8i_node t5_nodes[] = {ENCODER("T5"), DECODER("T5"), I8I_NODE_END};
+static const struct i8i_node t5_encoder_nodes[] = {ENCODER("T5"), I8I_NODE_END};
+static const struct i8i_node mt5_nodes[] = {ENCODER("MT5"), DECODER("MT5"), I8I_NODE_END};
 
 static const struct i8i_tie ties[] = {
     {"encoder.embed_tokens.weight", "shared.weight", i8i_always},
@@ -169,4 +170,19 @@ const struct i8i_family i8i_family_mt5 = {
     .keep_fp32 = keep_fp32,
     .stale = stale,
     .output_embedding = "lm_head",
+};
+
+/* The encoder alone, as text-to-image models use it. */
+const struct i8i_family i8i_family_t5_encoder = {
+    .model_type = "t5",
+    .architecture = "T5EncoderModel",
+    .keys = keys,
+    .derive = derive,
+    .arch = ARCH,
+    .tied_by_default = true,
+    .nodes = t5_encoder_nodes,
+    .no_split = (const char *const[]){"T5Block", NULL},
+    .ties = ties,
+    .keep_fp32 = keep_fp32,
+    .stale = stale,
 };

@@ -97,13 +97,13 @@ static bool any_tied(const struct i8i_model *m)
     return false;
 }
 
-/* The last parameter as readers list them: tied ones appear under their first name. */
-static const struct i8i_param *last_param(const struct i8i_model *m)
+/* The last parameter in the class's order, NULL where that order is a guess.
+ * transformers 5 looks before it ties, 4 behind, when tied ones appear only under their
+ * first names. */
+static const struct i8i_param *last_param(const struct i8i_model *m, bool tied_too)
 {
-    if (!m->family) /* the order is a guess */
-        return NULL;
-    for (int i = m->n_params - 1; i >= 0; i--) {
-        if (!m->params[i].buffer && m->params[i].tied_to < 0)
+    for (int i = m->family ? m->n_params - 1 : -1; i >= 0; i--) {
+        if (!m->params[i].buffer && (tied_too || m->params[i].tied_to < 0))
             return &m->params[i];
     }
     return NULL;
@@ -124,7 +124,7 @@ static enum i8i_decision decide_v5(const struct i8i_model *m,
         return I8I_KEEP_FP32_MODULE;
     /* The last parameter protects its module only if it is a weight: of "x.bias" the
      * reader makes a key that no module has. */
-    const struct i8i_param *last = last_param(m);
+    const struct i8i_param *last = last_param(m, true);
     if (last && strcmp(last->leaf, "weight") == 0 &&
         matches_v5(mod->path, m->modules[last->module].path))
         return I8I_KEEP_LAST;
@@ -138,7 +138,7 @@ static enum i8i_decision decide_v4(const struct i8i_model *m,
         return I8I_KEEP_FP32_MODULE;
     /* An untied head is all that it spares; else the last module is spared, too. */
     bool head_only = m->family && m->family->output_embedding && !any_tied(m);
-    const struct i8i_param *last = last_param(m);
+    const struct i8i_param *last = last_param(m, false);
     if (!head_only && last &&
         matches_v4(mod->stored_path, m->modules[last->module].stored_path))
         return I8I_KEEP_LAST;
