@@ -7,9 +7,17 @@
 #include "arguments.h"
 #include <string.h>
 
+/* clang-format off: one a line */
 const struct command *const commands[] = {
-    &command_plan, &command_convert, &command_inspect, &command_devices, NULL,
+    &command_plan,
+    &command_convert,
+    &command_verify,
+    &command_generate,
+    &command_inspect,
+    &command_devices,
+    NULL,
 };
+/* clang-format on */
 
 const struct command *command_find(const char *name)
 {

@@ -4,14 +4,18 @@ src_int8tool_SOURCES = \
   src/arguments.c src/arguments.h \
   src/cmd_convert.c \
   src/cmd_devices.c \
+  src/cmd_generate.c \
   src/cmd_inspect.c \
   src/cmd_plan.c \
+  src/cmd_verify.c \
   src/command.h src/commands.c \
   src/completions.c \
   src/help.c src/help.h \
   src/main.c \
   src/man_page.c \
-  src/output.c src/output.h
+  src/output.c src/output.h \
+  src/run_options.c src/run_options.h \
+  src/verify_print.c src/verify_print.h
 src_int8tool_LDADD = lib/libint8core.la
 
 # The man page and the completions come from the program's own tables. They depend on the

@@ -345,7 +345,8 @@ static enum i8_status reserve(struct i8i_run *r, const struct i8i_stage *s, size
         if (status != I8_OK)
             return status;
     }
-    if (s->kind == I8I_STAGE_HEAD) { /* not before: many runs may be waiting to get here */
+    if (s->kind ==
+        I8I_STAGE_HEAD) { /* not before: many runs may be waiting to get here */
         uint64_t logits;
 
         if (!i8i_mul_u64(&logits, r->last_logits_only ? 1 : n, l[I8I_LINEAR_HEAD].rows))

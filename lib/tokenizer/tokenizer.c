@@ -293,39 +293,34 @@ enum i8_status i8i_tokenizer_encode(const struct i8i_tokenizer *t, int32_t **ids
 
 /* ---- decoding ---- */
 
+/* An id's text, and the added token that it is, if it is one; NULL for no token. */
+static const char *token_of(const struct i8i_tokenizer *t, int32_t id,
+                            const struct i8i_added_token **added)
+{
+    size_t i = (size_t)id;
+    *added = id >= 0 && i < t->size ? t->added_by_id[i] : NULL;
+    if (*added != NULL)
+        return (*added)->content;
+    return id >= 0 && i < t->bpe.n_tokens ? t->bpe.tokens[i] : NULL;
+}
+
 enum i8_status i8i_tokenizer_decode(const struct i8i_tokenizer *t, char **text,
                                     size_t *length, const int32_t *ids, size_t count,
                                     bool skip_special, struct i8_error *err)
 {
     struct i8i_buffer bytes, out;
-    enum i8_status status = I8_OK;
-    *text = NULL;
     i8i_buffer_init(&bytes, MAX_DECODED_BYTES);
     i8i_buffer_init(&out, MAX_DECODED_BYTES);
-    for (size_t i = 0; i < count && status == I8_OK; i++) {
-        size_t id = (size_t)ids[i];
-        const struct i8i_added_token *added =
-            ids[i] >= 0 && id < t->size ? t->added_by_id[id] : NULL;
-        const char *token = NULL;
-        if (added != NULL)
-            token = added->content;
-        else if (ids[i] >= 0 && id < t->bpe.n_tokens)
-            token = t->bpe.tokens[id];
-        if (token == NULL)
-            status =
-                i8i_fail(err, I8_ERR_DATA, "token id %d is not in the tokenizer's %zu",
-                         (int)ids[i], t->size);
-        else if (!(skip_special && added != NULL && added->special))
+    for (size_t i = 0; i < count; i++) {
+        const struct i8i_added_token *added;
+        const char *token = token_of(t, ids[i], &added);
+        if (token != NULL && !(skip_special && added != NULL && added->special))
             i8i_byte_level_decode(&bytes, token);
     }
-    if (status == I8_OK) {
-        if (!bytes.failed)
-            i8i_utf8_append_lossy(&out, bytes.data, bytes.length);
-        *text = bytes.failed ? NULL : i8i_buffer_take(&out, length);
-        if (*text == NULL)
-            status = i8i_nomem(err);
-    }
+    if (!bytes.failed)
+        i8i_utf8_append_lossy(&out, bytes.data, bytes.length);
+    *text = bytes.failed ? NULL : i8i_buffer_take(&out, length);
     i8i_buffer_free(&bytes);
     i8i_buffer_free(&out);
-    return status;
+    return *text != NULL ? I8_OK : i8i_nomem(err);
 }

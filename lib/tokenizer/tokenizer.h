@@ -27,7 +27,8 @@ enum i8_status i8i_tokenizer_encode(const struct i8i_tokenizer *t, int32_t **ids
                                     bool add_special,
                                     struct i8_error *err) I8I_MUST_CHECK;
 /* UTF-8 text of ids (invalid sequences become U+FFFD), NUL-terminated; it may hold NULs,
- * so *length (may be NULL) says how many bytes it has. Unknown ids fail. Caller frees. */
+ * so *length (may be NULL) says how many bytes it has. Ids that are no token (models have
+ * more rows than tokenizers have tokens) are left out. Caller frees. */
 enum i8_status i8i_tokenizer_decode(const struct i8i_tokenizer *t, char **text,
                                     size_t *length, const int32_t *ids, size_t count,
                                     bool skip_special,
