@@ -11,6 +11,7 @@
 #include "output.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,13 +63,23 @@ int output_columns(void)
 
 /* ---- talk ---- */
 
+/* Warnings and progress may come from different threads of the library. */
+static pthread_mutex_t stderr_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool progress_shown; /* the cursor stands behind a progress line */
 
+/* With the lock held. */
 static void clear_progress(void)
 {
     if (progress_shown)
         (void)fputs("\r\033[K", stderr);
     progress_shown = false;
+}
+
+void output_progress_done(void)
+{
+    (void)pthread_mutex_lock(&stderr_lock);
+    clear_progress();
+    (void)pthread_mutex_unlock(&stderr_lock);
 }
 
 /* "int8tool: error: message", in one write so that lines of several processes do not
@@ -78,11 +89,13 @@ static void say(const char *colour, const char *kind, const char *message,
 {
     char line[I8_ERROR_MAX + 256];
     bool coloured = colour_allowed(STDERR_FILENO);
-    clear_progress();
-    (void)fflush(stdout); /* the answer so far comes before what is said about it */
     (void)snprintf(line, sizeof line, "int8tool: %s%s:%s %s%s\n", coloured ? colour : "",
                    kind, coloured ? "\033[0m" : "", message, hint);
+    (void)pthread_mutex_lock(&stderr_lock);
+    clear_progress();
+    (void)fflush(stdout); /* the answer so far comes before what is said about it */
     (void)fputs(line, stderr);
+    (void)pthread_mutex_unlock(&stderr_lock);
 }
 
 #define RED    "\033[1;31m"
@@ -189,8 +202,10 @@ static void draw_progress(const char *what, unsigned long long done,
     int columns = columns_of(STDERR_FILENO) - 1; /* a full line would wrap */
     if (length > columns)
         line[columns] = '\0';
+    (void)pthread_mutex_lock(&stderr_lock);
     (void)fprintf(stderr, "\r%s\033[K", line);
     progress_shown = true;
+    (void)pthread_mutex_unlock(&stderr_lock);
 }
 
 static int progress_update(void *ctx, const char *what, unsigned long long done,
@@ -230,11 +245,6 @@ const struct i8_progress *output_progress(const struct arguments *a)
     return &progress;
 }
 
-void output_progress_done(void)
-{
-    clear_progress();
-}
-
 /* ---- the answer ---- */
 
 int output_json(struct i8i_json_writer *w)
@@ -246,7 +256,7 @@ int output_json(struct i8i_json_writer *w)
         (void)i8i_nomem(&err);
         return report_error(&err);
     }
-    clear_progress();
+    output_progress_done();
     (void)fwrite(text, 1, length, stdout);
     (void)fputc('\n', stdout);
     free(text);
@@ -255,7 +265,7 @@ int output_json(struct i8i_json_writer *w)
 
 int output_finish(int ok)
 {
-    clear_progress();
+    output_progress_done();
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return ok;
