@@ -49,7 +49,7 @@ static void draw_bar(struct i8i_buffer *b, const struct i8_plan_device *d, unsig
     for (int p = 0; p < PARTS && total > 0; p++) {
         sum += (double)bytes[p];
         unsigned end = (unsigned)(sum / (double)total * width + 0.5);
-        if (end == drawn && bytes[p] > 0 && drawn < width && p < PART_FREE)
+        if (end <= drawn && bytes[p] > 0 && drawn < width && p < PART_FREE)
             end = drawn + 1;
         if (end > drawn && color)
             i8i_buffer_printf(b, "\033[%sm", parts[p].color);
