@@ -142,6 +142,11 @@ static bool converts(const struct i8i_model *m, int index, enum i8i_byte_rules r
         return i8i_model_decide(m, index, reader, NULL) == I8I_CONVERT;
     if (!is_linear(mod) || mod->role == I8I_ROLE_HEAD)
         return false;
+    /* What transformers 5 has as bare parameters is no Linear to accelerate either. */
+    enum i8i_decision decision =
+        i8i_model_decide(m, index, I8I_READER_TRANSFORMERS5, NULL);
+    if (decision == I8I_KEEP_ROUTER || decision == I8I_KEEP_FUSED_EXPERT)
+        return false;
     for (int i = mod->first_param; i < mod->first_param + mod->n_params; i++)
         if (is_weight(&m->params[i]) && is_tied(m, i, shared))
             return false;

@@ -14,6 +14,8 @@
 
 /* Choices of places that are tried; models have one group of two to four. */
 #define MOST_CHOICES 256
+/* Chains up to this long are searched for a place between blocks. */
+#define MOST_PLACES 1024
 
 static bool better(const struct i8i_optimal *a, const struct i8i_optimal *b)
 {
@@ -110,8 +112,26 @@ static void assign_rest(struct i8i_optimal *out, const struct i8i_merged *merged
     }
 }
 
+/* Moves the first group's atom to place `to` of the chain. */
+static void move_group(struct i8i_merged *m, const struct i8i_chain *c, size_t to)
+{
+    size_t from = 0;
+
+    while (c->group[m->order[from]] != 0)
+        from++;
+    struct i8i_atom atom = m->atoms[from];
+    size_t order = m->order[from];
+    size_t low = from < to ? from : to, n = (from < to ? to : from) - low;
+    size_t source = from < to ? low + 1 : low, target = from < to ? low : low + 1;
+    memmove(m->atoms + target, m->atoms + source, n * sizeof *m->atoms);
+    memmove(m->order + target, m->order + source, n * sizeof *m->order);
+    m->atoms[to] = atom;
+    m->order[to] = order;
+}
+
+/* place: where the first group stands; SIZE_MAX: where its member runs. */
 static enum i8_status try_choice(struct i8i_optimal *out, size_t *cut, const int *member,
-                                 const struct i8i_optimal_problem *p,
+                                 size_t place, const struct i8i_optimal_problem *p,
                                  struct i8_error *err)
 {
     const struct i8i_chain *c = p->chain;
@@ -121,6 +141,8 @@ static enum i8_status try_choice(struct i8i_optimal *out, size_t *cut, const int
 
     if (status != I8_OK)
         return status;
+    if (place < merged.n)
+        move_group(&merged, c, place);
     out->off_bytes = out->short_bytes = 0;
     out->streamed = (struct i8i_run_cost){0};
     for (size_t i = 0; i < c->n; i++)
@@ -139,6 +161,16 @@ static enum i8_status try_choice(struct i8i_optimal *out, size_t *cut, const int
     }
     i8i_merged_free(&merged);
     return status;
+}
+
+static void keep_better(struct i8i_optimal *best, struct i8i_optimal *trial, bool *first)
+{
+    if (!*first && !better(trial, best))
+        return;
+    struct i8i_optimal worse = *best;
+    *best = *trial;
+    *trial = worse;
+    *first = false;
 }
 
 static bool next_choice(int *member, const struct i8i_chain *c)
@@ -166,17 +198,21 @@ enum i8_status i8i_optimal_solve(struct i8i_optimal *out,
         status = i8i_nomem(err);
     bool first = true;
     for (int choice = 0; status == I8_OK && choice < MOST_CHOICES; choice++) {
-        status = try_choice(&trial, cut, member, p, err);
-        if (status != I8_OK)
-            break;
-        if (first || better(&trial, out)) {
-            struct i8i_optimal worse = *out;
-            *out = trial;
-            trial = worse;
-            first = false;
-        }
+        status = try_choice(&trial, cut, member, SIZE_MAX, p, err);
+        if (status == I8_OK)
+            keep_better(out, &trial, &first);
         if (!next_choice(member, p->chain))
             break;
+    }
+    /* Only where that leaves something off the GPUs may the tied atoms stand between
+     * blocks: it costs two more hops from GPU to GPU for each token. */
+    for (size_t place = 0; status == I8_OK && p->chain->n_groups == 1 && place < n &&
+                           n <= MOST_PLACES && (!out->fits || out->off_bytes > 0);
+         place++) {
+        memset(member, 0, sizeof *member);
+        status = try_choice(&trial, cut, member, place, p, err);
+        if (status == I8_OK)
+            keep_better(out, &trial, &first);
     }
     free(member);
     free(cut);

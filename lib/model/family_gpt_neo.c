@@ -81,4 +81,5 @@ const struct i8i_family i8i_family_gpt_neo = {
     .ties = I8I_TIES("lm_head.weight", "transformer.wte.weight"),
     .stale = I8I_NAMES(".attn.attention.masked_bias"),
     .output_embedding = "lm_head",
+    .eager_only = true,
 };

@@ -77,4 +77,5 @@ const struct i8i_family i8i_family_gptj = {
     .ties = I8I_TIES("lm_head.weight", "transformer.wte.weight"),
     .stale = I8I_NAMES(".attn.bias", ".attn.masked_bias"),
     .output_embedding = "lm_head",
+    .eager_only = true,
 };

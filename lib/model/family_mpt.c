@@ -71,4 +71,5 @@ const struct i8i_family i8i_family_mpt = {
     .no_split = I8I_NAMES("MptBlock"),
     .ties = I8I_TIES("lm_head.weight", "transformer.wte.weight"),
     .output_embedding = "lm_head",
+    .eager_only = true,
 };
