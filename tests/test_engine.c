@@ -20,8 +20,22 @@ struct golden_case {
     double limit; /* of the relative L2 error */
 };
 static const struct golden_case goldens[] = {
-    {"llama", 1e-5},        {"llama3", 1e-5}, {"bloom", 1e-5},   {"opt", 1e-5},
-    {"opt-postnorm", 1e-5}, {"t5", 5e-5},     {"t5-v1_1", 5e-5},
+    {"llama", 1e-5},        {"llama3", 1e-5}, /* rotary frequencies scaled */
+    {"bloom", 1e-5}, /* ALiBi, norm behind the embedding, heads' q, k, v together */
+    {"opt", 1e-5},   /* learned positions */
+    {"opt-postnorm", 1e-5}, /* narrow embeddings, norms behind the sums */
+    {"t5", 5e-5},           /* encoder and decoder, buckets, scaled head */
+    {"t5-v1_1", 5e-5},      /* gated */
+    {"falcon", 1e-5},       /* one kv head, in one projection; parallel; erf GELU */
+    {"gemma2", 5e-5},       /* norms on both sides, windows in turn, capped scores */
+    {"gpt2", 1e-5},         /* transposed weights */
+    {"gptj", 1e-5},         /* neighbours rotated, a biased head */
+    {"gpt_neox", 1e-5},     /* parallel with two norms, a quarter rotated */
+    {"olmo2", 1e-5},        /* norms behind the sublayers, whole queries normed */
+    {"qwen3", 1e-5},        /* queries normed by head */
+    {"phi3", 1e-5},         /* fused projections in blocks */
+    {"mistral", 1e-5},      /* a sliding window */
+    {"mpt", 1e-5},          /* ALiBi without biases */
 };
 enum { N_GOLDENS = sizeof(goldens) / sizeof(*goldens) };
 
@@ -427,6 +441,60 @@ START_TEST(epsilon_counts)
 }
 END_TEST
 
+/* GPT-2's scale_attn_by_inverse_layer_idx: block i's scores are divided by i + 1. */
+START_TEST(attention_is_scaled_by_block)
+{
+    struct i8i_model *m = tiny_open("gpt2");
+    double whole = 1 / sqrt((double)m->hp.dim[I8I_DIM_HEAD_DIM]);
+    int32_t ids[] = {5, 9, 200, 31, 7};
+    struct i8i_run_input in = {.ids = ids, .n_ids = 5};
+    struct i8i_engine *e = engine_open(m, 1);
+    struct i8i_run *r[2] = {run_new(e, &in), run_new(e, &in)};
+    size_t rows, vocab, stages = i8i_engine_stages(e);
+    const float *logits[2];
+    struct i8_error err = {0};
+
+    for (size_t stage = 0; stage < stages; stage++) {
+        ck_assert_int_eq(i8i_engine_load(e, stage, &err), I8_OK);
+        m->hp.arch.attention_scale_by_block = true;
+        m->hp.arch.attention_scale = 0;
+        ck_assert_int_eq(i8i_run_stage(r[0], stage, &err), I8_OK);
+        m->hp.arch.attention_scale_by_block = false;
+        m->hp.arch.attention_scale = stage > 0 ? whole / (double)stage : whole;
+        ck_assert_int_eq(i8i_run_stage(r[1], stage, &err), I8_OK);
+    }
+    for (int i = 0; i < 2; i++)
+        logits[i] = i8i_run_logits(r[i], &rows, &vocab);
+    ck_assert_mem_eq(logits[0], logits[1], rows * vocab * sizeof(float));
+    i8i_run_free(r[0]);
+    i8i_run_free(r[1]);
+    i8i_engine_free(e);
+    i8i_model_free(m);
+}
+END_TEST
+
+/* What the pass cannot do is refused by name. */
+START_TEST(unknown_switches_are_refused)
+{
+    struct i8i_model *m = tiny_open("llama");
+    struct i8_error err = {0};
+
+    ck_assert_int_eq(i8i_engine_supports(m, &err), I8_OK);
+    m->hp.arch.rope_scaling = I8I_ROPE_OTHER;
+    ck_assert_int_eq(i8i_engine_supports(m, &err), I8_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "'llama'"));
+    ck_assert_ptr_nonnull(strstr(err.message, "rotary scaling"));
+    m->hp.arch.rope_scaling = I8I_ROPE_DEFAULT;
+    m->hp.dim[I8I_DIM_KV_HEADS] = 3;
+    ck_assert_int_eq(i8i_engine_supports(m, &err), I8_ERR_UNSUPPORTED);
+    m->hp.dim[I8I_DIM_KV_HEADS] = 2;
+    m->modules[m->n_modules - 1].role = I8I_ROLE_ROUTER;
+    ck_assert_int_eq(i8i_engine_supports(m, &err), I8_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "experts"));
+    i8i_model_free(m);
+}
+END_TEST
+
 START_TEST(bad_requests_are_named)
 {
     struct i8i_model *m = tiny_open("opt");
@@ -499,6 +567,8 @@ int main(void)
     add_loop(tc, extension_is_the_same_pass);
     add_loop(tc, threads_do_not_matter);
     tcase_add_test(tc, epsilon_counts);
+    tcase_add_test(tc, attention_is_scaled_by_block);
+    tcase_add_test(tc, unknown_switches_are_refused);
     tcase_add_test(tc, bad_requests_are_named);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

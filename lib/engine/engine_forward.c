@@ -81,19 +81,24 @@ static void rotate(struct i8i_run *r, struct i8i_view x, size_t heads)
         e->b->ops->rotary(e->b, x, r->n_new, &spec);
 }
 
-static struct i8i_attention_spec attention_shape(const struct i8i_engine *e, int stack)
+static struct i8i_attention_spec attention_shape(const struct i8i_engine *e,
+                                                 const struct i8i_stage *s)
 {
     const struct i8i_arch *arch = &e->hp->arch;
     struct i8i_attention_spec spec = {
-        .heads = i8i_heads(e, stack),
-        .kv_heads = i8i_kv_heads(e, stack),
+        .heads = i8i_heads(e, s->stack),
+        .kv_heads = i8i_kv_heads(e, s->stack),
         .head_dim = i8i_dim(e, I8I_DIM_HEAD_DIM),
         .v_head_dim = i8i_v_head_dim(e),
         .softcap = (float)arch->attention_softcap,
     };
+    double scale = arch->attention_scale;
 
-    spec.scale = arch->attention_scale > 0.0 ? (float)arch->attention_scale
-                                             : (float)(1.0 / sqrt((double)spec.head_dim));
+    if (!(scale > 0.0))
+        scale = 1.0 / sqrt((double)spec.head_dim);
+    if (arch->attention_scale_by_block)
+        scale /= s->block + 1;
+    spec.scale = (float)scale;
     return spec;
 }
 
@@ -102,7 +107,7 @@ static void self_attention(struct i8i_run *r, const struct i8i_stage *s,
 {
     struct i8i_engine *e = r->e;
     const struct i8i_backend_ops *ops = e->b->ops;
-    struct i8i_attention_spec spec = attention_shape(e, s->stack);
+    struct i8i_attention_spec spec = attention_shape(e, s);
     size_t q_width = spec.heads * spec.head_dim, k_width = spec.kv_heads * spec.head_dim;
     size_t v_width = spec.kv_heads * spec.v_head_dim;
     struct i8i_view qkv = work(e, I8I_WORK_QKV, s->linear[I8I_LINEAR_QKV].rows);
@@ -118,7 +123,7 @@ static void self_attention(struct i8i_run *r, const struct i8i_stage *s,
         rotate(r, spec.q, spec.heads);
         rotate(r, spec.k, spec.kv_heads);
         spec.causal = e->hp->arch.causal;
-        spec.window = i8i_dim(e, I8I_DIM_WINDOW);
+        spec.window = (size_t)i8i_block_window(e->hp, s->block);
         spec.q_start = r->past;
         spec.kv_rows = r->past + n;
         if (r->cache) {
@@ -144,7 +149,7 @@ static void cross_attention(struct i8i_run *r, const struct i8i_stage *s,
                             struct i8i_view out, struct i8i_view x, size_t n)
 {
     struct i8i_engine *e = r->e;
-    struct i8i_attention_spec spec = attention_shape(e, 0);
+    struct i8i_attention_spec spec = attention_shape(e, s);
     const struct i8i_linear *kv = &s->linear[I8I_LINEAR_CROSS_KV];
 
     spec.q = work(e, I8I_WORK_QKV, s->linear[I8I_LINEAR_CROSS_Q].rows);

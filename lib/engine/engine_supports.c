@@ -9,10 +9,41 @@
 
 #include <inttypes.h>
 
-/* Roles that no slot takes. */
+/* NULL for a role that the pass has a place for. A new role is refused until it has. */
 static const char *missing_part(enum i8i_role role)
 {
     switch (role) {
+    case I8I_ROLE_NONE:
+    case I8I_ROLE_EMBED:
+    case I8I_ROLE_POSITION_EMBED:
+    case I8I_ROLE_EMBED_NORM:
+    case I8I_ROLE_PROJECT_IN:
+    case I8I_ROLE_PROJECT_OUT:
+    case I8I_ROLE_FINAL_NORM:
+    case I8I_ROLE_HEAD:
+    case I8I_ROLE_BLOCK:
+    case I8I_ROLE_ATTN_NORM:
+    case I8I_ROLE_Q:
+    case I8I_ROLE_K:
+    case I8I_ROLE_V:
+    case I8I_ROLE_QKV:
+    case I8I_ROLE_O:
+    case I8I_ROLE_Q_NORM:
+    case I8I_ROLE_K_NORM:
+    case I8I_ROLE_ATTN_POST_NORM:
+    case I8I_ROLE_RELATIVE_BIAS:
+    case I8I_ROLE_CROSS_NORM:
+    case I8I_ROLE_CROSS_Q:
+    case I8I_ROLE_CROSS_K:
+    case I8I_ROLE_CROSS_V:
+    case I8I_ROLE_CROSS_O:
+    case I8I_ROLE_MLP_NORM:
+    case I8I_ROLE_GATE:
+    case I8I_ROLE_UP:
+    case I8I_ROLE_GATE_UP:
+    case I8I_ROLE_DOWN:
+    case I8I_ROLE_MLP_POST_NORM:
+        return NULL;
     case I8I_ROLE_TYPE_EMBED:
         return "token types";
     case I8I_ROLE_POOLER:
@@ -22,18 +53,26 @@ static const char *missing_part(enum i8i_role role)
         return "convolutions";
     case I8I_ROLE_CLASS_TOKEN:
         return "a class token";
-    case I8I_ROLE_ROUTER:
-    case I8I_ROLE_EXPERT_GATE:
-    case I8I_ROLE_EXPERT_UP:
-    case I8I_ROLE_EXPERT_DOWN:
-    case I8I_ROLE_SHARED_GATE:
-    case I8I_ROLE_SHARED_UP:
-    case I8I_ROLE_SHARED_DOWN:
-    case I8I_ROLE_SHARED_EXPERT_GATE:
-        return "experts";
     default:
-        return NULL;
+        return "experts, or parts of a kind unknown to it";
     }
+}
+
+static const char *missing_switch(const struct i8i_arch *a)
+{
+    if (a->shape == I8I_SHAPE_ENCODER)
+        return "models without a language-model head";
+    if (a->position == I8I_POS_SINUSOIDS)
+        return "stored sinusoids as positions";
+    if (a->position == I8I_POS_LEARNED && a->shape == I8I_SHAPE_ENCODER_DECODER)
+        return "learned positions of an encoder";
+    if (a->rope_scaling == I8I_ROPE_OTHER)
+        return "rotary scaling other than linear and llama3";
+    if (a->rope_local_theta > 0.0 && a->rope_local_theta != a->rope_theta)
+        return "a rotary base of their own for sliding blocks";
+    if (a->qkv_clip > 0.0)
+        return "clipped queries, keys and values";
+    return NULL;
 }
 
 static const char *missing_dimension(const struct i8i_hparams *hp)
@@ -90,10 +129,10 @@ static const char *missing(const struct i8i_model *m)
 {
     const struct i8i_hparams *hp = &m->hp;
     bool encoder = hp->arch.shape == I8I_SHAPE_ENCODER_DECODER;
-    const char *what = missing_dimension(hp);
+    const char *what = missing_switch(&hp->arch);
 
-    if (hp->arch.shape == I8I_SHAPE_ENCODER)
-        return "models without a language-model head";
+    if (!what)
+        what = missing_dimension(hp);
     for (int i = 0; i < m->n_modules && !what; i++)
         what = missing_part(m->modules[i].role);
     for (int64_t i = 0; i < hp->dim[I8I_DIM_LAYERS] && !what; i++)
