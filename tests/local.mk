@@ -69,6 +69,11 @@ unit_tests += tests/test_plan_maps
 tests_test_plan_maps_SOURCES = tests/test_plan_maps.c tests/scratch.c tests/scratch.h
 tests_test_plan_maps_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_plan_maps_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_convert
+tests_test_convert_SOURCES = tests/test_convert.c tests/convert_tools.c tests/convert_tools.h \
+  tests/scratch.c tests/scratch.h
+tests_test_convert_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_convert_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Helpers for the tests of lib/convert.
+ */
+#include "config.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "convert_tools.h"
+#include "scratch.h"
+
+#include <check.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct kept {
+    struct kept *next;
+    void *memory;
+} * kept_list;
+
+static void *keep(void *memory)
+{
+    struct kept *k = malloc(sizeof *k);
+    ck_assert(k && memory);
+    *k = (struct kept){.next = kept_list, .memory = memory};
+    kept_list = k;
+    return memory;
+}
+
+void tools_free(void)
+{
+    while (kept_list) {
+        struct kept *k = kept_list;
+        kept_list = k->next;
+        free(k->memory);
+        free(k);
+    }
+}
+
+const char *kept_path(const char *dir, const char *name)
+{
+    return keep(i8i_path_join(dir, name));
+}
+
+const char *kept_data(const char *name)
+{
+    return keep(test_data(name));
+}
+
+struct conversion conversion_of(const char *model, const char *dir, const char *out)
+{
+    struct conversion c = {.options = I8_CONVERT_OPTIONS_INIT};
+    c.options.model = model;
+    c.options.output = kept_path(dir, out);
+    c.options.jobs = 2;
+    return c;
+}
+
+void conversion_run(struct conversion *c, enum i8_status expected)
+{
+    conversion_free(c);
+    c->err = (struct i8_error){0};
+    enum i8_status st = i8i_convert_tuned(&c->result, &c->options, &c->tuning, &c->err);
+    ck_assert_msg(st == expected, "%s -> %s: status %d (%s), expected %d",
+                  c->options.model, c->options.output, st, c->err.message, expected);
+}
+
+void conversion_free(struct conversion *c)
+{
+    i8_convert_result_free(&c->result);
+}
+
+bool exists(const char *dir, const char *name)
+{
+    char *path = i8i_path_join(dir, name);
+    bool found = access(path, F_OK) == 0;
+    free(path);
+    return found;
+}
+
+const char *file_text(const char *dir, const char *name, size_t *length)
+{
+    char *text;
+    size_t n;
+    struct i8_error err = {0};
+    enum i8_status st =
+        i8i_read_file(&text, length ? length : &n, kept_path(dir, name), SIZE_MAX, &err);
+    ck_assert_msg(st == I8_OK, "%s", err.message);
+    return keep(text);
+}
+
+struct digest_list {
+    const char *folder;
+    struct i8i_buffer text;
+};
+
+static enum i8_status add_digest(void *ctx, const char *name, uint64_t size,
+                                 struct i8_error *err)
+{
+    struct digest_list *l = ctx;
+    size_t length;
+    char hex[I8I_HASH_HEX];
+    struct i8i_hash *h;
+    const char *text = file_text(l->folder, name, &length);
+    ck_assert_uint_eq(length, size);
+    ck_assert_int_eq(i8i_hash_new(&h, I8I_SHA256, err), I8_OK);
+    i8i_hash_update(h, text, length);
+    ck_assert_int_eq(i8i_hash_final(h, hex, err), I8_OK);
+    i8i_hash_free(h);
+    i8i_buffer_printf(&l->text, "%s %" PRIu64 " %s\n", name, size, hex);
+    return I8_OK;
+}
+
+const char *folder_digest(const char *folder)
+{
+    struct digest_list l = {.folder = folder};
+    struct i8i_tree *tree;
+    size_t length;
+    i8i_buffer_init(&l.text, SIZE_MAX);
+    ck_assert_int_eq(i8i_tree_open_directory(&tree, folder, NULL), I8_OK);
+    ck_assert_int_eq(i8i_tree_list(tree, add_digest, &l, NULL), I8_OK);
+    i8i_tree_close(tree);
+    return keep(i8i_buffer_take(&l.text, &length));
+}
+
+const char *write_tensors(const char *dir, const char *name,
+                          const struct raw_tensor *list, size_t count)
+{
+    struct i8i_safetensors_entry entries[16];
+    char *header;
+    size_t header_bytes;
+    uint64_t file_bytes;
+    ck_assert_uint_le(count, 16);
+    for (size_t i = 0; i < count; i++)
+        entries[i] =
+            (struct i8i_safetensors_entry){.name = list[i].name,
+                                           .dtype = I8_DTYPE_F32,
+                                           .rank = list[i].cols ? 2 : 1,
+                                           .shape = {list[i].rows, list[i].cols}};
+    ck_assert_int_eq(i8i_safetensors_layout(&header, &header_bytes, &file_bytes, entries,
+                                            count, NULL, NULL),
+                     I8_OK);
+    char *bytes = calloc(1, (size_t)file_bytes);
+    ck_assert_ptr_nonnull(bytes);
+    memcpy(bytes, header, header_bytes);
+    for (size_t e = 0; e < count; e++) {
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(list[i].name, entries[e].name) == 0)
+                memcpy(bytes + entries[e].offset, list[i].values, entries[e].bytes);
+        }
+    }
+    char *path = scratch_write(dir, name, bytes, (size_t)file_bytes);
+    free(bytes);
+    free(header);
+    return keep(path);
+}
+
+const void *read_tensor(const char *path, const char *name, enum i8_dtype dtype,
+                        uint64_t bytes)
+{
+    struct i8i_checkpoint *c;
+    struct i8i_tree *tree = NULL;
+    struct i8_error err = {0};
+    enum i8_status st;
+    if (i8i_is_directory(path)) {
+        ck_assert_int_eq(i8i_tree_open_directory(&tree, path, &err), I8_OK);
+        st = i8i_checkpoint_open_tree(&c, tree, &err);
+    } else {
+        st = i8i_checkpoint_open_file(&c, path, &err);
+    }
+    ck_assert_msg(st == I8_OK, "%s", err.message);
+    const struct i8i_tensor *t = i8i_checkpoint_find(c, name);
+    ck_assert_msg(t != NULL, "%s: no tensor '%s'", path, name);
+    ck_assert_int_eq(t->dtype, dtype);
+    ck_assert_uint_eq(t->bytes, bytes);
+    void *data = keep(malloc((size_t)bytes + 1));
+    ck_assert_int_eq(i8i_tensor_read(c, t, data, 0, (size_t)bytes, &err), I8_OK);
+    i8i_checkpoint_free(c);
+    i8i_tree_close(tree);
+    return data;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the tests of lib/convert share: small models to convert, folders to compare.
+ */
+#ifndef TESTS_CONVERT_TOOLS_H
+#define TESTS_CONVERT_TOOLS_H
+
+#include "convert/pipeline.h"
+#include <stdbool.h>
+
+struct conversion {
+    struct i8_convert_options options;
+    struct i8i_convert_tuning tuning;
+    struct i8_convert_result result;
+    struct i8_error err;
+};
+
+/* Default options, 2 jobs, for MODEL to DIR/OUT. */
+struct conversion conversion_of(const char *model, const char *dir, const char *out);
+/* Converts; fails the test unless the status is `expected`. Frees what it held before. */
+void conversion_run(struct conversion *c, enum i8_status expected);
+void conversion_free(struct conversion *c);
+/* Frees all strings that these helpers have made. */
+void tools_free(void);
+
+/* The paths below are kept until tools_free. */
+const char *kept_path(const char *dir, const char *name);
+const char *kept_data(const char *name);
+
+/* "name size digest" a line for every file below the folder, sorted; kept. */
+const char *folder_digest(const char *folder);
+bool exists(const char *dir, const char *name);
+/* A whole file, NUL-terminated; kept. */
+const char *file_text(const char *dir, const char *name, size_t *length);
+
+/* Writes a safetensors file DIR/NAME of F32 tensors, laid out in order. */
+struct raw_tensor {
+    const char *name;
+    const float *values;
+    uint64_t rows, cols; /* cols 0: rank 1 */
+};
+const char *write_tensors(const char *dir, const char *name,
+                          const struct raw_tensor *list, size_t count);
+/* The data of a tensor in a converted folder or file; kept. */
+const void *read_tensor(const char *path, const char *name, enum i8_dtype dtype,
+                        uint64_t bytes);
+
+#endif
