@@ -134,3 +134,13 @@ installcheck-local:
 	  PKG_CONFIG='$(PKG_CONFIG) --define-prefix' \
 	  $(SHELL) $(top_srcdir)/tests/check_installed.sh $(top_srcdir)
 EXTRA_DIST += tests/interop/model_trees.py
+
+# How fast convert is; tests/bench/convert.sh says against what.
+EXTRA_PROGRAMS = tests/bench/copy_floor
+tests_bench_copy_floor_SOURCES = tests/bench/copy_floor.c
+EXTRA_DIST += tests/bench/convert.sh
+.PHONY: bench-convert
+bench-convert: $(bin_PROGRAMS) tests/bench/copy_floor$(EXEEXT)
+	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
+	  I8_FLOOR='$(abs_top_builddir)/tests/bench/copy_floor' \
+	  $(SHELL) $(top_srcdir)/tests/bench/convert.sh
