@@ -127,6 +127,7 @@ static enum i8_status read_manifest(struct i8i_output_state *state, const char *
 struct survey {
     const struct i8i_convert_plan *plan;
     struct i8i_output_state *state;
+    bool manifest; /* the directory holds an earlier conversion */
 };
 
 /* Called for every file in the directory: ours, replaceable, or a reason to refuse. */
@@ -142,20 +143,25 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
     if (strcmp(name, I8I_JOURNAL_NAME) == 0 ||
         strcmp(name, I8I_MANIFEST_NAME ".part") == 0)
         return I8_OK;
-    if (is_part && is_output(s->plan, name, n - part))
+    if (is_part && state->journal && is_output(s->plan, name, n - part))
         return I8_OK;
     if (is_part && force && state->journal) /* unfinished work of other options */
         return add_obsolete(state, name, err);
-    if (is_output(s->plan, name, n) || strcmp(name, I8I_MANIFEST_NAME) == 0) {
+    if (is_obsolete(state, name))
+        return I8_OK;
+    /* A final name: judged once the journal has been read. Without one, --force needs a
+     * manifest that lists it, lest somebody's own model be overwritten. */
+    if (strcmp(name, I8I_MANIFEST_NAME) == 0 ||
+        (is_output(s->plan, name, n) && (state->journal || !force))) {
         if (!state->found && !(state->found = i8i_strdup(name)))
             return i8i_nomem(err);
         return I8_OK;
     }
-    if (is_obsolete(state, name))
-        return I8_OK;
     return i8i_fail(err, I8_ERR_REFUSED, "%s: not empty, holds '%s'%s",
                     s->plan->options->output, name,
-                    force ? ", which no earlier conversion's manifest lists" : "");
+                    force         ? ", which no earlier conversion's manifest lists"
+                    : s->manifest ? "; --force replaces an earlier conversion"
+                                  : "");
 }
 
 static enum i8_status survey_directory(struct i8i_output_state *state,
@@ -163,12 +169,13 @@ static enum i8_status survey_directory(struct i8i_output_state *state,
                                        const char *journal, const char *manifest,
                                        struct i8_error *err)
 {
-    const struct survey s = {.plan = plan, .state = state};
+    const struct survey s = {
+        .plan = plan, .state = state, .manifest = i8i_is_file(manifest)};
     const char *directory = plan->options->output;
     struct i8i_tree *tree = NULL;
     enum i8_status st = I8_OK;
     state->journal = i8i_is_file(journal);
-    if (plan->options->force && i8i_is_file(manifest))
+    if (plan->options->force && s.manifest)
         st = read_manifest(state, manifest, err);
     if (st == I8_OK)
         st = i8i_tree_open_directory(&tree, directory, err);
@@ -176,9 +183,9 @@ static enum i8_status survey_directory(struct i8i_output_state *state,
         st = i8i_tree_list(tree, survey_file, (void *)&s, err);
     i8i_tree_close(tree);
     if (st == I8_OK && state->found && !state->journal && !plan->options->force)
-        st = i8i_fail(err, I8_ERR_REFUSED,
-                      "%s: not empty, holds '%s'; --force replaces an earlier conversion",
-                      directory, state->found);
+        st = i8i_fail(err, I8_ERR_REFUSED, "%s: not empty, holds '%s'%s", directory,
+                      state->found,
+                      s.manifest ? "; --force replaces an earlier conversion" : "");
     return st;
 }
 

@@ -90,10 +90,10 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, bool journal_is
     st = make_parent(path, err);
     if (st == I8_OK)
         st = i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
-    if (st != I8_OK || s->resumed[i])
-        goto out;
-    if (ftruncate(i8i_outfile_fd(s->files[i]), (off_t)f->bytes) != 0)
+    if (st == I8_OK && !s->resumed[i] &&
+        ftruncate(i8i_outfile_fd(s->files[i]), (off_t)f->bytes) != 0)
         st = i8i_fail_errno(err, errno, "cannot size %s", part);
+    /* No journal line speaks of the head: it is written by every run. */
     if (st == I8_OK && f->head_bytes > 0)
         st = i8i_outfile_write_at(s->files[i], f->head, f->head_bytes, 0, err);
 out:
