@@ -17,6 +17,11 @@ unit_tests += tests/test_json
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_json_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_json_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_bin
+tests_test_bin_SOURCES = tests/test_bin.c tests/scratch.c tests/scratch.h \
+  tests/zip_builder.c tests/zip_builder.h
+tests_test_bin_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_bin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_checkpoint
 tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/scratch.c tests/scratch.h
 tests_test_checkpoint_LDADD = lib/libint8core.la $(CHECK_LIBS)
@@ -85,8 +90,10 @@ endif
 EXTRA_DIST += tests/data
 
 # Fuzz targets, here over fixed seeds; tests/fuzz/run.sh says how to let a fuzzer at them.
-fuzz_targets = tests/fuzz/fuzz_json tests/fuzz/fuzz_safetensors
+fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_json tests/fuzz/fuzz_safetensors
 check_PROGRAMS += $(fuzz_targets)
+tests_fuzz_fuzz_bin_SOURCES = tests/fuzz/fuzz_bin.c tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_bin_LDADD = lib/libint8core.la
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/driver.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_json_LDADD = lib/libint8core.la
 tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c tests/fuzz/driver.c \

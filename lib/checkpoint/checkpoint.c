@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/memory.h"
+#include "checkpoint/bin_reader.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/shard_index.h"
 
@@ -59,16 +60,14 @@ static enum i8_status add_tensor(void *ctx, const struct i8i_tensor *t,
 static enum i8_status read_file(struct builder *b, struct i8_error *err)
 {
     struct i8i_checkpoint_file *f = &b->c->files[b->file];
-    unsigned char magic[4] = {0};
+    unsigned char magic[I8I_BIN_MAGIC] = {0};
     const size_t n =
         f->source->size < sizeof magic ? (size_t)f->source->size : sizeof magic;
     enum i8_status st = i8i_source_read_at(f->source, magic, n, 0, err);
     if (st != I8_OK)
         return st;
-    if (memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "\x80\2", 2) == 0)
-        return i8i_fail(err, I8_ERR_UNSUPPORTED,
-                        "%s: a PyTorch pickle; only safetensors files can be read",
-                        f->source->name);
+    if (i8i_bin_is_pytorch(magic, n))
+        return i8i_bin_read(f->source, &b->c->arena, add_tensor, b, err);
     return i8i_safetensors_read_header(f->source, &f->data_start, add_tensor, b, NULL,
                                        err);
 }
@@ -187,5 +186,8 @@ enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_
                         "tensor '%s': %zu bytes at byte %" PRIu64
                         " asked for, it has %" PRIu64,
                         t->name, n, offset, t->bytes);
-    return i8i_source_read_at(c->files[t->file].source, dst, n, t->offset + offset, err);
+    struct i8i_source *source = c->files[t->file].source;
+    if (t->strides != NULL)
+        return i8i_strided_read(source, t, dst, offset, n, err);
+    return i8i_source_read_at(source, dst, n, t->offset + offset, err);
 }

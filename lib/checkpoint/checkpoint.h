@@ -17,15 +17,22 @@
 #define I8I_MAX_HEADER_BYTES 100000000u /* the reference reader's own limit */
 #define I8I_MAX_INDEX_BYTES  (256u << 20)
 
+/* How the elements of a tensor lie that is not contiguous (.bin files only). */
+struct i8i_strides {
+    uint64_t step[I8I_MAX_RANK]; /* in elements */
+};
+
 struct i8i_tensor {
     const char *name; /* unescaped UTF-8, owned by the checkpoint */
     enum i8_dtype dtype;
     uint32_t rank;
-    uint32_t file;                /* index into checkpoint->files */
-    uint64_t shape[I8I_MAX_RANK]; /* row-major; a scalar has rank 0 */
-    uint64_t elements;            /* product of shape */
-    uint64_t bytes;               /* elements × bits / 8, contiguous in memory order */
-    uint64_t offset;              /* of the first byte, in its file's source */
+    uint32_t file;                     /* index into checkpoint->files */
+    uint64_t shape[I8I_MAX_RANK];      /* row-major; a scalar has rank 0 */
+    uint64_t elements;                 /* product of shape */
+    uint64_t bytes;                    /* elements × bits / 8 */
+    uint64_t offset;                   /* of the first byte, in its file's source */
+    const struct i8i_strides *strides; /* NULL: `bytes` contiguous bytes from there on;
+                                     else only i8i_tensor_read knows where they are */
 };
 
 struct i8i_checkpoint_file {
@@ -42,17 +49,17 @@ struct i8i_checkpoint {
     struct i8i_map by_name;
     struct i8i_tree *tree; /* borrowed; NULL when opened from a single file */
     /* private: */
-    struct i8i_arena arena; /* tensor names */
+    struct i8i_arena arena; /* tensor names and strides */
 };
 
 /* Opens the weights of a tree: model.safetensors, else model.safetensors.index.json,
- * (later: their .zst forms, pytorch_model.bin[.index.json]). Each shard's header is
+ * else pytorch_model.bin, else pytorch_model.bin.index.json. Each shard's header is
  * read and checked; the index must name each tensor exactly where it is. A tree
  * without weights is I8_ERR_IO naming what was looked for. The tree must outlive it. */
 enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out,
                                         struct i8i_tree *tree,
                                         struct i8_error *err) I8I_MUST_CHECK;
-/* One weights file, chosen by content (safetensors magic), not by its name. */
+/* One weights file; its kind is seen from its first bytes, not from its name. */
 enum i8_status i8i_checkpoint_open_file(struct i8i_checkpoint **out, const char *path,
                                         struct i8_error *err) I8I_MUST_CHECK;
 void i8i_checkpoint_free(struct i8i_checkpoint *c); /* NULL is fine */
@@ -61,7 +68,7 @@ void i8i_checkpoint_free(struct i8i_checkpoint *c); /* NULL is fine */
 const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
                                              const char *name);
 /* Reads `n` bytes of a tensor from byte `offset` of it, in row-major order whatever
- * the storage (a .bin view may be strided). Thread-safe. */
+ * the storage (a tensor of a .bin may be strided). Thread-safe. */
 enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
                                void *dst, uint64_t offset, size_t n,
                                struct i8_error *err) I8I_MUST_CHECK;

@@ -12,7 +12,7 @@
 
 #define MUTATIONS 3000
 #define CUTS      600
-#define REACH     4096 /* changes and cuts lie in the first so many bytes: the headers */
+#define REACH     4096 /* changes and cuts lie in so many bytes at both ends: headers */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -47,6 +47,8 @@ static void run_seed(char *bytes, size_t n)
         for (size_t k = 0; k < changes; k++) {
             const uint64_t r = next_random(&state);
             at[k] = (r >> 16) % reach;
+            if (r >> 63)
+                at[k] = n - 1 - at[k];
             old[k] = bytes[at[k]];
             bytes[at[k]] =
                 r & 1 ? interesting[(r >> 1) % (sizeof interesting - 1)] : (char)(r >> 8);

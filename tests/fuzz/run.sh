@@ -25,3 +25,11 @@ seed 1.safetensors '{}' 0
 seed 2.safetensors '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c":{"dtype":"F4","shape":[0,7],"data_offsets":[26,26]}}' 26
 "$fuzz/fuzz_safetensors" 1.safetensors 2.safetensors \
     "$I8_TEST_DATA/tiny/llama/model-00003-of-00003.safetensors"
+
+# A pickle of one tensor, then the real thing.
+{
+    printf '\200\002}(X\001\000\000\000actorch._utils\n_rebuild_tensor_v2\nq\000('
+    printf '(X\007\000\000\000storagectorch\nFloatStorage\nX\001\000\000\0000X\003\000\000\000cpuK\006tQ'
+    printf 'K\000K\002K\003\206K\003K\001\206\211ccollections\nOrderedDict\n)RtRu.'
+} >1.pkl
+"$fuzz/fuzz_bin" 1.pkl "$I8_TEST_DATA/tiny/bloom-bin/pytorch_model-00001-of-00002.bin"
