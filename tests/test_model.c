@@ -332,6 +332,68 @@ START_TEST(skip_list_traps)
 }
 END_TEST
 
+START_TEST(experts)
+{
+    /* As checkpoints have them; transformers 5 makes one parameter of all of them. */
+    static const struct spec specs[] = {
+        {"lm_head.weight", I8_DTYPE_BF16, 2, {8, 4}},
+        {"model.embed_tokens.weight", I8_DTYPE_BF16, 2, {8, 4}},
+        {"model.norm.weight", I8_DTYPE_BF16, 1, {4}},
+        {"model.layers.0.self_attn.q_proj.weight", I8_DTYPE_BF16, 2, {4, 4}},
+        {"model.layers.0.self_attn.k_proj.weight", I8_DTYPE_BF16, 2, {4, 4}},
+        {"model.layers.0.self_attn.v_proj.weight", I8_DTYPE_BF16, 2, {4, 4}},
+        {"model.layers.0.self_attn.o_proj.weight", I8_DTYPE_BF16, 2, {4, 4}},
+        {"model.layers.0.block_sparse_moe.gate.weight", I8_DTYPE_BF16, 2, {2, 4}},
+        {"model.layers.0.block_sparse_moe.experts.0.w1.weight", I8_DTYPE_BF16, 2, {6, 4}},
+        {"model.layers.0.block_sparse_moe.experts.0.w2.weight", I8_DTYPE_BF16, 2, {4, 6}},
+        {"model.layers.0.block_sparse_moe.experts.0.w3.weight", I8_DTYPE_BF16, 2, {6, 4}},
+        {"model.layers.0.block_sparse_moe.experts.1.w1.weight", I8_DTYPE_BF16, 2, {6, 4}},
+        {"model.layers.0.block_sparse_moe.experts.1.w2.weight", I8_DTYPE_BF16, 2, {4, 6}},
+        {"model.layers.0.block_sparse_moe.experts.1.w3.weight", I8_DTYPE_BF16, 2, {6, 4}},
+        {"model.layers.0.input_layernorm.weight", I8_DTYPE_BF16, 1, {4}},
+        {"model.layers.0.post_attention_layernorm.weight", I8_DTYPE_BF16, 1, {4}},
+    };
+    make_dir();
+    put_config("{\"model_type\":\"mixtral\",\"vocab_size\":8,\"hidden_size\":4,"
+               "\"num_hidden_layers\":1,\"num_attention_heads\":2,"
+               "\"intermediate_size\":6,\"num_local_experts\":2,"
+               "\"num_experts_per_tok\":1}");
+    put_tensors(specs, sizeof specs / sizeof *specs, 0);
+    struct i8i_model *m = open_dir();
+    ck_assert_uint_eq(m->n_unexpected, 0);
+    int down = i8i_model_module(m, "model.layers.0.mlp.experts.1.w2");
+    ck_assert_int_ge(down, 0);
+    ck_assert_str_eq(m->modules[down].stored_path,
+                     "model.layers.0.block_sparse_moe.experts.1.w2");
+    ck_assert_int_eq(m->modules[down].role, I8I_ROLE_EXPERT_DOWN);
+    int router = i8i_model_role(m, I8I_ROLE_ROUTER, 0, 0);
+    static const struct {
+        enum i8i_reader reader;
+        enum i8i_decision expert, router;
+        size_t listed;
+    } readers[] = {
+        {I8I_READER_TRANSFORMERS5, I8I_KEEP_FUSED_EXPERT, I8I_KEEP_ROUTER, 1},
+        {I8I_READER_TRANSFORMERS4, I8I_CONVERT, I8I_CONVERT, 1},
+        {I8I_READER_INT8TOOL, I8I_CONVERT, I8I_KEEP_ROUTER, 3}, /* by both names */
+    };
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+        ck_assert_int_eq(i8i_model_decide(m, down, readers[i].reader, NULL),
+                         readers[i].expert);
+        ck_assert_int_eq(i8i_model_decide(m, router, readers[i].reader, NULL),
+                         readers[i].router);
+        const char **names;
+        size_t n;
+        struct i8_error err;
+        ck_assert_int_eq(
+            i8i_model_skip_list(&names, &n, m, readers[i].reader, NULL, &err), I8_OK);
+        ck_assert_uint_eq(n, readers[i].listed);
+        free(names);
+    }
+    i8i_model_free(m);
+    remove_dir();
+}
+END_TEST
+
 /* ---- checkpoints that differ from the class ---- */
 
 START_TEST(prefix_and_stale)
@@ -589,6 +651,7 @@ int main(void)
     t = tcase_create("policy");
     tcase_add_test(t, decisions);
     tcase_add_test(t, skip_list_traps);
+    tcase_add_test(t, experts);
     suite_add_tcase(s, t);
     t = tcase_create("checkpoints");
     tcase_add_test(t, prefix_and_stale);

@@ -165,16 +165,33 @@ static const char *stripped(const char *name, const char *prefix)
     return n && strncmp(name, prefix, n) == 0 && name[n] == '.' ? name + n + 1 : name;
 }
 
+/* What a checkpoint may have of its own. */
+struct spelling {
+    const char *prefix; /* dropped from names */
+    bool old_norms;     /* LayerNorm.gamma and .beta, as of BERT's time */
+};
+
+static char *spelt(const char *name, const struct spelling *how)
+{
+    name = stripped(name, how->prefix);
+    const char *leaf = how->old_norms ? strstr(name, "LayerNorm.") : NULL;
+    if (!leaf)
+        return i8i_strdup(name);
+    return i8i_format("%.*s%s", (int)(leaf - name) + 10, name,
+                      strcmp(leaf + 10, "weight") == 0 ? "gamma" : "beta");
+}
+
 static void write_checkpoint(const char *dir, const struct expected *e,
-                             const char *prefix)
+                             const struct spelling *how)
 {
     struct i8i_safetensors_entry *entries = calloc(e->n_params, sizeof *entries);
+    char **names = calloc(e->n_params, sizeof *names);
     size_t n = 0;
     for (size_t i = 0; i < e->n_params; i++) {
         const struct expected_param *p = &e->params[i];
         if (!p->persistent || tie_source(e, p->name))
             continue;
-        entries[n].name = stripped(p->name, prefix);
+        entries[n].name = names[n] = spelt(p->name, how);
         entries[n].dtype = p->buffer ? p->dtype : I8_DTYPE_BF16;
         entries[n].rank = p->rank;
         memcpy(entries[n++].shape, p->shape, sizeof p->shape);
@@ -198,6 +215,9 @@ static void write_checkpoint(const char *dir, const struct expected *e,
     free(path);
     free(header);
     free(entries);
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
 }
 
 static void remove_checkpoint(const char *dir)
@@ -261,11 +281,11 @@ static void compare_params(const struct i8i_model *m, const struct expected *e,
                   file, m->n_params, e->n_params);
 }
 
-static void check(const struct expected *e, const char *file, const char *prefix)
+static void check(const struct expected *e, const char *file, struct spelling how)
 {
     char dir[] = "/tmp/i8-trees-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    write_checkpoint(dir, e, prefix);
+    write_checkpoint(dir, e, &how);
     struct i8i_model *m;
     struct i8_error err = {0};
     enum i8_status st = i8i_model_open(&m, dir, NULL, &err);
@@ -274,13 +294,16 @@ static void check(const struct expected *e, const char *file, const char *prefix
     ck_assert_msg(m->family != NULL, "%s: no family", file);
     ck_assert_msg(m->n_unexpected == 0, "%s: '%s' is left over", file,
                   m->n_unexpected ? m->unexpected[0]->name : "");
-    ck_assert_int_eq(m->prefix_added, prefix != NULL);
+    ck_assert_int_eq(m->prefix_added, how.prefix != NULL);
     compare_modules(m, e, file);
     compare_params(m, e, file);
-    /* Again as the base class's checkpoints are. */
+    /* Again as the base class's checkpoints are, and with the old names. */
     const char *base = m->family->base_prefix;
-    if (!prefix && base && i8i_model_module(m, base) >= 0)
-        check(e, file, base);
+    if (!how.prefix && !how.old_norms) {
+        if (base && i8i_model_module(m, base) >= 0)
+            check(e, file, (struct spelling){.prefix = base});
+        check(e, file, (struct spelling){.old_norms = true});
+    }
     i8i_model_free(m);
 }
 
@@ -289,7 +312,7 @@ START_TEST(same_tree)
     struct expected e;
     read_tree(&e, files[_i]);
     const char *name = i8i_path_base(files[_i]);
-    check(&e, name, NULL);
+    check(&e, name, (struct spelling){0});
     free_tree(&e);
 }
 END_TEST

@@ -43,6 +43,15 @@ static enum i8_status derive(struct i8i_hparams *hp, const i8i_json *config,
     return I8_OK;
 }
 
+/* mT5 never scales, tied or not. */
+static enum i8_status derive_mt5(struct i8i_hparams *hp, const i8i_json *config,
+                                 struct i8_error *err)
+{
+    enum i8_status st = derive(hp, config, err);
+    hp->arch.head_scale = 0;
+    return st;
+}
+
 static const struct i8i_config_key keys[] = {
     {I8I_DIM_VOCAB, "vocab_size", I8I_REQUIRED},
     {I8I_DIM_HIDDEN, "d_model", I8I_REQUIRED},
@@ -114,13 +123,17 @@ static const struct i8i_config_key keys[] = {
     CROSS_ATTENTION(P), \
     FEED_FORWARD(P, "2"), \
     I8I_NORM(1, "final_layer_norm", P "LayerNorm", FINAL_NORM, HIDDEN), \
-    I8I_MODULE(1, "dropout", "Dropout"), \
-    I8I_LINEAR(0, "lm_head", HEAD, VOCAB, HIDDEN)
+    I8I_MODULE(1, "dropout", "Dropout")
+#define HEAD I8I_LINEAR(0, "lm_head", HEAD, VOCAB, HIDDEN)
 /* clang-format on */
 
-static const struct i8i_node t5_nodes[] = {ENCODER("T5"), DECODER("T5"), I8I_NODE_END};
+static const struct i8i_node t5_nodes[] = {ENCODER("T5"), DECODER("T5"), HEAD,
+                                           I8I_NODE_END};
+static const struct i8i_node t5_base_nodes[] = {ENCODER("T5"), DECODER("T5"),
+                                                I8I_NODE_END};
 static const struct i8i_node t5_encoder_nodes[] = {ENCODER("T5"), I8I_NODE_END};
-static const struct i8i_node mt5_nodes[] = {ENCODER("MT5"), DECODER("MT5"), I8I_NODE_END};
+static const struct i8i_node mt5_nodes[] = {ENCODER("MT5"), DECODER("MT5"), HEAD,
+                                            I8I_NODE_END};
 
 static const struct i8i_tie ties[] = {
     {"encoder.embed_tokens.weight", "shared.weight", i8i_always},
@@ -134,55 +147,33 @@ static const char *const keep_fp32[] = {"wo", NULL};
 static const char *const stale[] = {"EncDecAttention.relative_attention_bias.weight",
                                     NULL};
 
-#define ARCH                                                            \
-    {                                                                   \
-        .shape = I8I_SHAPE_ENCODER_DECODER, .norm = I8I_NORM_RMS,       \
-        .norm_place = I8I_NORM_PRE, .position = I8I_POS_BUCKETS,        \
-        .activation = I8I_ACT_RELU, .causal = true, .final_norm = true, \
-        .norm_epsilon = 1e-6, .attention_scale = 1.0,                   \
-    }
+/* clang-format off */
+#define FAMILY(type, class, P, rows, derives) \
+    .model_type = type, .architecture = class, .keys = keys, .derive = derives, \
+    .arch = { .shape = I8I_SHAPE_ENCODER_DECODER, .norm = I8I_NORM_RMS, \
+              .norm_place = I8I_NORM_PRE, .position = I8I_POS_BUCKETS, \
+              .activation = I8I_ACT_RELU, .causal = true, .final_norm = true, \
+              .norm_epsilon = 1e-6, .attention_scale = 1.0 }, \
+    .tied_by_default = true, .nodes = rows, .no_split = I8I_NAMES(P "Block"), \
+    .ties = ties, .keep_fp32 = keep_fp32, .stale = stale
+/* clang-format on */
 
 const struct i8i_family i8i_family_t5 = {
-    .model_type = "t5",
-    .architecture = "T5ForConditionalGeneration",
-    .keys = keys,
-    .derive = derive,
-    .arch = ARCH,
-    .tied_by_default = true,
-    .nodes = t5_nodes,
-    .no_split = (const char *const[]){"T5Block", NULL},
-    .ties = ties,
-    .keep_fp32 = keep_fp32,
-    .stale = stale,
+    FAMILY("t5", "T5ForConditionalGeneration", "T5", t5_nodes, derive),
     .output_embedding = "lm_head",
 };
 
 const struct i8i_family i8i_family_mt5 = {
-    .model_type = "mt5",
-    .architecture = "MT5ForConditionalGeneration",
-    .keys = keys,
-    .derive = derive,
-    .arch = ARCH,
-    .tied_by_default = true,
-    .nodes = mt5_nodes,
-    .no_split = (const char *const[]){"MT5Block", NULL},
-    .ties = ties,
-    .keep_fp32 = keep_fp32,
-    .stale = stale,
+    FAMILY("mt5", "MT5ForConditionalGeneration", "MT5", mt5_nodes, derive_mt5),
     .output_embedding = "lm_head",
 };
 
-/* The encoder alone, as text-to-image models use it. */
+/* Without the head, which would go by the base prefix if T5 had one; and the encoder
+ * alone, as text-to-image models use it. */
+const struct i8i_family i8i_family_t5_base = {
+    FAMILY("t5", "T5Model", "T5", t5_base_nodes, derive),
+};
+
 const struct i8i_family i8i_family_t5_encoder = {
-    .model_type = "t5",
-    .architecture = "T5EncoderModel",
-    .keys = keys,
-    .derive = derive,
-    .arch = ARCH,
-    .tied_by_default = true,
-    .nodes = t5_encoder_nodes,
-    .no_split = (const char *const[]){"T5Block", NULL},
-    .ties = ties,
-    .keep_fp32 = keep_fp32,
-    .stale = stale,
+    FAMILY("t5", "T5EncoderModel", "T5", t5_encoder_nodes, derive),
 };

@@ -3,7 +3,8 @@ i8include_HEADERS += lib/int8tool/model_tree.h
 lib_libint8core_la_SOURCES += \
   lib/model/build.c lib/model/build.h \
   lib/model/config.c lib/model/hparams.h \
-  lib/model/expand.c \
+  lib/model/expand.c lib/model/expand.h \
+  lib/model/expand_names.c lib/model/expand_params.c \
   lib/model/family.h lib/model/nodes.h lib/model/family_table.c \
   lib/model/family_bart.c lib/model/family_bert.c lib/model/family_bloom.c \
   lib/model/family_clip.c lib/model/family_cohere.c lib/model/family_deepseek.c \

@@ -91,6 +91,58 @@ CONFIGS = {
         GQA, use_bias=False, tie_word_embeddings=False)),
     "t5-encoder": ("T5EncoderModel", dict(
         vocab_size=96, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4)),
+    "bart-base-class": ("BartModel", dict(
+        vocab_size=96, d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=40,
+        max_position_embeddings=64, scale_embedding=True)),
+    "deepseek_v2-q-rank": ("DeepseekV2ForCausalLM", dict(
+        MLA, q_lora_rank=12, n_shared_experts=1, topk_method="greedy", num_hidden_layers=3,
+        first_k_dense_replace=0)),
+    "deepseek_v3-bias": ("DeepseekV3ForCausalLM", dict(
+        MLA, q_lora_rank=None, attention_bias=True, tie_word_embeddings=True)),
+    "distilbert-base-class": ("DistilBertModel", dict(
+        vocab_size=96, dim=32, hidden_dim=48, n_layers=3, n_heads=2, max_position_embeddings=64)),
+    "falcon-base-class": ("FalconModel", dict(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        num_kv_heads=2, new_decoder_architecture=True, num_ln_in_parallel_attn=1)),
+    "falcon-sequential": ("FalconForCausalLM", dict(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        parallel_attn=False, tie_word_embeddings=False)),
+    "gemma-bias": ("GemmaForCausalLM", dict(
+        GQA, head_dim=12, attention_bias=True, tie_word_embeddings=False)),
+    "gemma2-base-class": ("Gemma2Model", dict(GQA, head_dim=12)),
+    "gpt2-base-class": ("GPT2Model", dict(
+        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, n_inner=80)),
+    "gpt_bigcode-heads": ("GPTBigCodeForCausalLM", dict(
+        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, multi_query=False)),
+    "gpt_neo-base-class": ("GPTNeoModel", dict(
+        vocab_size=96, hidden_size=32, num_layers=2, num_heads=4, max_position_embeddings=64,
+        intermediate_size=40, attention_types=[[["global", "local"], 1]])),
+    "gpt_neox-tied": ("GPTNeoXForCausalLM", dict(SMALL, tie_word_embeddings=True)),
+    "mistral-head-dim": ("MistralForCausalLM", dict(GQA, head_dim=12, sliding_window=None)),
+    "mixtral-base-class": ("MixtralModel", dict(GQA, num_local_experts=3)),
+    "olmo2-bias": ("Olmo2ForCausalLM", dict(GQA, attention_bias=True)),
+    "opt-no-bias": ("OPTForCausalLM", dict(
+        vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=64, enable_bias=False, tie_word_embeddings=False)),
+    "opt-base-class": ("OPTModel", dict(
+        vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=64, word_embed_proj_dim=16)),
+    "phi3-partial": ("Phi3ForCausalLM", dict(
+        GQA, partial_rotary_factor=0.5, pad_token_id=0, tie_word_embeddings=True)),
+    "qwen3-bias": ("Qwen3ForCausalLM", dict(GQA, attention_bias=True)),
+    "roberta-base-class": ("RobertaModel", dict(SMALL, type_vocab_size=1)),
+    "t5-base-class": ("T5Model", dict(
+        vocab_size=96, d_model=32, d_kv=4, d_ff=48, num_layers=2, num_decoder_layers=3,
+        num_heads=4, feed_forward_proj="gated-silu")),
+    "vit-no-bias": ("ViTModel", dict(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        image_size=30, patch_size=10, num_channels=1, qkv_bias=False)),
+    "whisper-base-class": ("WhisperModel", dict(
+        vocab_size=96, d_model=32, encoder_layers=3, decoder_layers=2,
+        encoder_attention_heads=4, decoder_attention_heads=2, encoder_ffn_dim=48,
+        decoder_ffn_dim=40, num_mel_bins=20, max_source_positions=30,
+        max_target_positions=24, pad_token_id=0)),
     "vit-classifier": ("ViTForImageClassification", dict(
         hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
         image_size=32, patch_size=8, num_labels=5)),
@@ -168,8 +220,10 @@ def describe(model, kept, config):
 def config_dict(config, arch):
     d = config.to_dict()
     d["architectures"] = [arch]
-    for key in ("id2label", "label2id", "transformers_version", "_name_or_path"):
+    for key in ("label2id", "transformers_version", "_name_or_path"):
         d.pop(key, None)
+    if len(d.get("id2label", {})) == 2:  # the default
+        d.pop("id2label")
     return d
 
 
