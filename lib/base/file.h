@@ -46,6 +46,9 @@ int i8i_outfile_fd(const struct i8i_outfile *f);
  * failure the .part file is removed and f freed all the same. */
 enum i8_status i8i_outfile_commit(struct i8i_outfile *f,
                                   struct i8_error *err) I8I_MUST_CHECK;
+/* The same, but on failure the .part file stays, for a caller that can go on later. */
+enum i8_status i8i_outfile_commit_or_keep(struct i8i_outfile *f,
+                                          struct i8_error *err) I8I_MUST_CHECK;
 /* Closes and frees without commit; removes the .part file unless keep_part. */
 void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part);
 /* open + write + commit. */

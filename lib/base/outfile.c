@@ -135,7 +135,7 @@ static enum i8_status sync_parent(const char *path, struct i8_error *err)
     return st;
 }
 
-enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err)
+static enum i8_status commit(struct i8i_outfile *f, bool keep_part, struct i8_error *err)
 {
     enum i8_status st = latched(f, err);
     if (st == I8_OK && fsync(f->fd) != 0)
@@ -151,8 +151,18 @@ enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err)
         destroy(f);
         return st;
     }
-    i8i_outfile_abort(f, false);
+    i8i_outfile_abort(f, keep_part);
     return st;
+}
+
+enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err)
+{
+    return commit(f, false, err);
+}
+
+enum i8_status i8i_outfile_commit_or_keep(struct i8i_outfile *f, struct i8_error *err)
+{
+    return commit(f, true, err);
 }
 
 void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part)

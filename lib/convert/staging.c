@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -196,6 +197,45 @@ static void remove_in(const char *directory, const char *name)
     free(path);
 }
 
+/* Takes the names of the first `count` outputs back, and the manifest's: a failure leaves
+ * nothing that looks finished, and the same command goes on from here. */
+static void unpublish(const struct i8i_staging *s, size_t count)
+{
+    remove_in(s->directory, I8I_MANIFEST_NAME);
+    for (size_t i = 0; i < count; i++) {
+        char *path = i8i_path_join(s->directory, s->plan->outputs[i].name);
+        char *part = part_name(s, i);
+        if (path && part && access(part, F_OK) != 0)
+            (void)rename(path, part);
+        free(path);
+        free(part);
+    }
+}
+
+/* Gives every output its name, removes what they replace, writes the manifest. */
+static enum i8_status publish(struct i8i_staging *s, const char *manifest_path,
+                              const char *manifest, size_t manifest_bytes,
+                              struct i8_error *err)
+{
+    enum i8_status st = I8_OK;
+    size_t named = 0;
+    for (; named < s->plan->n_outputs && st == I8_OK; named++) {
+        struct i8i_outfile *f = s->files[named];
+        s->files[named] = NULL; /* commit frees it in any case */
+        if (f)
+            st = i8i_outfile_commit_or_keep(f, err);
+    }
+    for (size_t i = 0; i < s->before.n_obsolete && st == I8_OK; i++) {
+        if (!is_output(s->plan, s->before.obsolete[i]))
+            remove_in(s->directory, s->before.obsolete[i]);
+    }
+    if (st == I8_OK)
+        st = i8i_write_file(manifest_path, manifest, manifest_bytes, err);
+    if (st != I8_OK)
+        unpublish(s, named);
+    return st;
+}
+
 enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
                                    size_t manifest_bytes, struct i8_error *err)
 {
@@ -205,28 +245,14 @@ enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
     char *path = i8i_path_join(s->directory, I8I_MANIFEST_NAME);
     if (st == I8_OK && path == NULL)
         st = i8i_nomem(err);
-    if (st != I8_OK)
-        goto out;
-    /* An old manifest must not describe new files for a moment. */
-    unlink(path);
-    for (size_t i = 0; i < s->plan->n_outputs && st == I8_OK; i++) {
-        struct i8i_outfile *f = s->files[i];
-        s->files[i] = NULL; /* commit frees it in any case */
-        if (f)
-            st = i8i_outfile_commit(f, err);
+    if (st == I8_OK) {
+        unlink(path); /* an old manifest must not describe new files for a moment */
+        st = publish(s, path, manifest, manifest_bytes, err);
     }
-    for (size_t i = 0; i < s->before.n_obsolete && st == I8_OK; i++) {
-        if (!is_output(s->plan, s->before.obsolete[i]))
-            remove_in(s->directory, s->before.obsolete[i]);
-    }
-    if (st == I8_OK)
-        st = i8i_write_file(path, manifest, manifest_bytes, err);
     if (st == I8_OK) {
         i8i_journal_close(s->journal, true);
         s->journal = NULL;
-        st = i8i_sync_directory(s->directory, err);
     }
-out:
     free(path);
     return st;
 }
