@@ -26,6 +26,11 @@ unit_tests += tests/test_checkpoint
 tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/scratch.c tests/scratch.h
 tests_test_checkpoint_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_checkpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_out_of_memory
+tests_test_out_of_memory_SOURCES = tests/test_out_of_memory.c tests/scratch.c tests/scratch.h
+tests_test_out_of_memory_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_out_of_memory_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=vasprintf
+tests_test_out_of_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_safetensors
 tests_test_safetensors_SOURCES = tests/test_safetensors.c tests/scratch.c tests/scratch.h
 tests_test_safetensors_LDADD = lib/libint8core.la $(CHECK_LIBS)

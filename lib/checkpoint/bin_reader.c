@@ -42,13 +42,17 @@ static enum i8_status unsupported(const struct reader *r, const char *what)
     return i8i_fail(r->err, I8_ERR_UNSUPPORTED, "%s: %s", r->source->name, what);
 }
 
-/* "archive/" + name in the zip; NULL if there is none, or no memory. */
-static const struct i8i_zip_entry *entry(const struct reader *r, const char *name)
+/* *out = the entry "archive/" + prefix + name; NULL if there is none. */
+static enum i8_status find_entry(const struct reader *r, const struct i8i_zip_entry **out,
+                                 const char *prefix, const char *name)
 {
-    char *path = i8i_format("%s%s", r->folder, name);
-    const struct i8i_zip_entry *e = path != NULL ? i8i_zip_find(&r->zip, path) : NULL;
+    *out = NULL;
+    char *path = i8i_format("%s%s%s", r->folder, prefix, name);
+    if (path == NULL)
+        return i8i_nomem(r->err);
+    *out = i8i_zip_find(&r->zip, path);
     free(path);
-    return e;
+    return I8_OK;
 }
 
 /* The folder that holds data.pkl; the file's name when it was saved, often. */
@@ -66,21 +70,23 @@ static enum i8_status find_folder(struct reader *r)
     }
     if (r->folder == NULL)
         return unsupported(r, "a zip file without data.pkl: not of PyTorch");
-    if (entry(r, "constants.pkl") != NULL)
-        return unsupported(r, "a TorchScript program; save its state_dict instead");
-    return I8_OK;
+    const struct i8i_zip_entry *constants;
+    enum i8_status st = find_entry(r, &constants, "", "constants.pkl");
+    if (st == I8_OK && constants != NULL)
+        st = unsupported(r, "a TorchScript program; save its state_dict instead");
+    return st;
 }
 
 static enum i8_status check_byte_order(const struct reader *r)
 {
-    const struct i8i_zip_entry *e = entry(r, "byteorder");
-    if (e == NULL) /* older than the entry: little-endian */
-        return I8_OK;
+    const struct i8i_zip_entry *e;
+    enum i8_status st = find_entry(r, &e, "", "byteorder");
+    if (st != I8_OK || e == NULL) /* older than the entry: little-endian */
+        return st;
     char order[8] = "";
     if (e->size >= sizeof order)
         return unsupported(r, "an unknown byte order");
-    enum i8_status st =
-        i8i_source_read_at(r->source, order, (size_t)e->size, e->offset, r->err);
+    st = i8i_source_read_at(r->source, order, (size_t)e->size, e->offset, r->err);
     if (st != I8_OK)
         return st;
     return strcmp(order, "little") == 0
@@ -152,10 +158,10 @@ static enum i8_status take_tensor(void *ctx, const char *name,
                                         r->source->name, name, err);
     if (st != I8_OK)
         return st;
-    char *key = i8i_format("data/%s", p->storage_key);
-    const struct i8i_zip_entry *e = key != NULL ? entry(r, key) : NULL;
-    free(key);
-    st = check_entry(r, name, p, e);
+    const struct i8i_zip_entry *e;
+    st = find_entry(r, &e, "data/", p->storage_key);
+    if (st == I8_OK)
+        st = check_entry(r, name, p, e);
     if (st != I8_OK)
         return st;
     uint64_t end;
@@ -184,7 +190,10 @@ static enum i8_status take_tensor(void *ctx, const char *name,
 
 static enum i8_status read_pickle(struct reader *r)
 {
-    const struct i8i_zip_entry *e = entry(r, "data.pkl");
+    const struct i8i_zip_entry *e;
+    enum i8_status st = find_entry(r, &e, "", "data.pkl");
+    if (st != I8_OK)
+        return st;
     if (e->size > I8I_MAX_PICKLE_BYTES)
         return i8i_fail(r->err, I8_ERR_UNSUPPORTED,
                         "%s: a pickle of %" PRIu64 " bytes, at most %u are read",
@@ -193,7 +202,7 @@ static enum i8_status read_pickle(struct reader *r)
     char *bytes = i8i_calloc(n, 1);
     if (bytes == NULL)
         return i8i_nomem(r->err);
-    enum i8_status st = i8i_source_read_at(r->source, bytes, n, e->offset, r->err);
+    st = i8i_source_read_at(r->source, bytes, n, e->offset, r->err);
     if (st == I8_OK)
         st = i8i_pickle_read(bytes, n, r->source->name, take_tensor, r, r->err);
     free(bytes);

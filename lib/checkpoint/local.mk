@@ -5,6 +5,7 @@ lib_libint8core_la_SOURCES += \
   lib/checkpoint/checkpoint.c lib/checkpoint/checkpoint.h \
   lib/checkpoint/dtype.c \
   lib/checkpoint/pickle.c lib/checkpoint/pickle.h \
+  lib/checkpoint/pickle_state_dict.c \
   lib/checkpoint/pickle_torch.c \
   lib/checkpoint/public_checkpoint.c \
   lib/checkpoint/safetensors_reader.c \

@@ -16,8 +16,6 @@
 #define MAX_STACK         ((size_t)1 << 20)
 #define MAX_MEMO          ((size_t)1 << 20)
 #define MAX_STRING_LENGTH ((size_t)64 << 10)
-/* Real checkpoints take 5 bytes of values for a byte of pickle. */
-#define BUDGET(length) ((length)*16 + ((size_t)1 << 20))
 
 /* The opcodes (pickletools has their full descriptions). */
 enum opcode {
@@ -153,19 +151,21 @@ static bool take_number(machine *m, size_t *cursor, size_t bytes, uint64_t *out)
     return p != NULL;
 }
 
-/* The text up to a newline, NUL-terminated; NULL if there is none. */
-static const char *take_line(machine *m, size_t *cursor)
+/* The text up to a newline, NUL-terminated. */
+static enum i8_status take_line(machine *m, size_t *cursor, const char **out)
 {
     const unsigned char *from = m->bytes + *cursor;
     const unsigned char *end = memchr(from, '\n', m->length - *cursor);
-    if (end == NULL || (size_t)(end - from) > MAX_STRING_LENGTH)
-        return NULL;
-    const size_t n = (size_t)(end - from);
+    const size_t n = end != NULL ? (size_t)(end - from) : 0;
+    if (end == NULL || n > MAX_STRING_LENGTH)
+        return i8i_pickle_fault(m, "a module and a name");
     char *line = i8i_pickle_alloc(m, n + 1);
-    if (line != NULL)
-        memcpy(line, from, n);
+    if (line == NULL)
+        return I8_ERR_NOMEM;
+    memcpy(line, from, n);
     *cursor += n + 1;
-    return line;
+    *out = line;
+    return I8_OK;
 }
 
 static enum i8_status push_integer(machine *m, int64_t v)
@@ -217,10 +217,12 @@ static enum i8_status push_string(machine *m, size_t *cursor, size_t length_byte
 
 static enum i8_status push_global(machine *m, size_t *cursor)
 {
-    const char *module = take_line(m, cursor);
-    const char *name = module != NULL ? take_line(m, cursor) : NULL;
-    if (name == NULL)
-        return i8i_pickle_fault(m, "a module and a name");
+    const char *module, *name;
+    enum i8_status st = take_line(m, cursor, &module);
+    if (st == I8_OK)
+        st = take_line(m, cursor, &name);
+    if (st != I8_OK)
+        return st;
     value *v = i8i_pickle_new(m, I8I_PICKLE_NAME);
     if (v == NULL)
         return I8_ERR_NOMEM;
@@ -461,9 +463,10 @@ static enum i8_status step(machine *m, unsigned char op, size_t *cursor)
                     m->what, op, m->at);
 }
 
-static enum i8_status run(machine *m)
+enum i8_status i8i_pickle_run(const struct i8i_pickle_value **out, machine *m)
 {
     size_t cursor = 0;
+    *out = NULL;
     for (;;) {
         m->at = cursor;
         if (cursor == m->length)
@@ -477,72 +480,6 @@ static enum i8_status run(machine *m)
     }
     if (m->depth != 1 || cursor != m->length)
         return i8i_pickle_fault(m, "one value and the end of the pickle");
+    *out = m->stack[0];
     return I8_OK;
-}
-
-/* The member of that name if it is a dictionary, else NULL. */
-static const value *dictionary_member(const value *dict, const char *key)
-{
-    for (size_t i = 0; i + 1 < dict->list.count; i += 2) {
-        const value *k = dict->list.items[i], *v = dict->list.items[i + 1];
-        if (k->kind == I8I_PICKLE_STRING && v->kind == I8I_PICKLE_DICT &&
-            strcmp(k->string, key) == 0)
-            return v;
-    }
-    return NULL;
-}
-
-static enum i8_status emit_tensors(
-    machine *m,
-    enum i8_status (*emit)(void *ctx, const char *name, const struct i8i_pickle_tensor *t,
-                           struct i8_error *err),
-    void *ctx)
-{
-    const value *dict = top(m);
-    if (dict->kind != I8I_PICKLE_DICT)
-        return i8i_fail(m->err, I8_ERR_UNSUPPORTED,
-                        "%s: the pickle holds no dictionary of tensors", m->what);
-    /* What training loops save has the weights one level down. */
-    const value *inner = dictionary_member(dict, "state_dict");
-    if (inner == NULL)
-        inner = dictionary_member(dict, "model");
-    if (inner != NULL)
-        dict = inner;
-    enum i8_status st = I8_OK;
-    for (size_t i = 0; i + 1 < dict->list.count && st == I8_OK; i += 2) {
-        const value *k = dict->list.items[i], *v = dict->list.items[i + 1];
-        if (k->kind != I8I_PICKLE_STRING)
-            st = i8i_fail(m->err, I8_ERR_UNSUPPORTED,
-                          "%s: a key of the dictionary of tensors is not text", m->what);
-        else if (v->kind != I8I_PICKLE_TENSOR)
-            st = i8i_fail(m->err, I8_ERR_UNSUPPORTED, "%s: '%s' is not a tensor", m->what,
-                          k->string);
-        else
-            st = emit(ctx, k->string, v->tensor, m->err);
-    }
-    return st;
-}
-
-enum i8_status i8i_pickle_read(const void *bytes, size_t length, const char *what,
-                               enum i8_status (*emit)(void *ctx, const char *name,
-                                                      const struct i8i_pickle_tensor *t,
-                                                      struct i8_error *err),
-                               void *ctx, struct i8_error *err)
-{
-    machine m = {.bytes = bytes,
-                 .length = length,
-                 .what = what,
-                 .err = err,
-                 .budget = BUDGET(length)};
-    enum i8_status st = length > I8I_MAX_PICKLE_BYTES
-                            ? i8i_fail(err, I8_ERR_UNSUPPORTED,
-                                       "%s: a pickle of %zu bytes, at most %u are read",
-                                       what, length, I8I_MAX_PICKLE_BYTES)
-                            : run(&m);
-    if (st == I8_OK)
-        st = emit_tensors(&m, emit, ctx);
-    free(m.stack);
-    free(m.memo);
-    i8i_arena_free(&m.arena);
-    return st;
 }

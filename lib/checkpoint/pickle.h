@@ -24,16 +24,17 @@ struct i8i_pickle_tensor {
     uint64_t shape[I8I_MAX_RANK], strides[I8I_MAX_RANK];
 };
 
-/* Reads `length` bytes of data.pkl; `what` names it in messages. Calls emit for each
- * entry of the dictionary in it (or of its member "state_dict" or "model"), in order;
- * name and tensor are borrowed for the call. */
+/* Reads `length` <= I8I_MAX_PICKLE_BYTES bytes of data.pkl; `what` names it in messages.
+ * Calls emit for each entry of the dictionary in it (or of its member "state_dict" or
+ * "model"), in order; name and tensor are borrowed for the call. */
 enum i8_status i8i_pickle_read(const void *bytes, size_t length, const char *what,
                                enum i8_status (*emit)(void *ctx, const char *name,
                                                       const struct i8i_pickle_tensor *t,
                                                       struct i8_error *err),
                                void *ctx, struct i8_error *err) I8I_MUST_CHECK;
 
-/* ---- between pickle.c (the machine) and pickle_torch.c (what names mean) ---- */
+/* ---- between pickle.c (the machine), pickle_torch.c (what names mean) and
+ * pickle_state_dict.c (which values are the weights) ---- */
 
 enum i8i_pickle_kind {
     I8I_PICKLE_MARK,
@@ -86,6 +87,9 @@ struct i8i_pickle_machine {
     size_t memo_size, memo_capacity;
 };
 
+/* Runs the pickle; *out is the one value that it leaves, owned by the arena. */
+enum i8_status i8i_pickle_run(const struct i8i_pickle_value **out,
+                              struct i8i_pickle_machine *m) I8I_MUST_CHECK;
 /* I8_ERR_DATA with the file and the opcode's offset. */
 enum i8_status i8i_pickle_fault(const struct i8i_pickle_machine *m, const char *expected);
 /* Zeroed memory, a new value: NULL when there is none (the message is set). */

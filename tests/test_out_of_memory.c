@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every allocation of the readers fails once: the first, the second, and so on until
+ * one run gets through. Each failure must be reported as such and leak nothing (the
+ * sanitizer builds look). The linker puts these functions before the C library's.
+ */
+#include "config.h"
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "checkpoint/checkpoint.h"
+#include "scratch.h"
+
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <int8tool/checkpoint.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+int __real_vasprintf(char **out, const char *fmt, va_list args);
+int __wrap_vasprintf(char **out, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static long left = -1; /* allocations until one fails; below 0: none does */
+
+static bool fails(void)
+{
+    return left >= 0 && left-- == 0;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return fails() ? NULL : __real_realloc(p, n);
+}
+
+int __wrap_vasprintf(char **out, const char *fmt, va_list args)
+{
+    return fails() ? -1 : __real_vasprintf(out, fmt, args);
+}
+
+/* Runs `work` with the first allocation failing, then the second …: how many failed
+ * before it got through. */
+static long run_through(enum i8_status (*work)(const char *arg, struct i8_error *err),
+                        const char *arg)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = __wrap_malloc, .free_fn = free});
+    for (long n = 0;; n++) {
+        struct i8_error err = {0};
+        left = n;
+        enum i8_status st = work(arg, &err);
+        const bool through = left >= 0;
+        left = -1;
+        if (through) {
+            ck_assert_msg(st == I8_OK, "%s", err.message);
+            return n;
+        }
+        ck_assert_msg(st == I8_ERR_NOMEM && err.status == I8_ERR_NOMEM,
+                      "allocation %ld failed: status %d, '%s'", n, st, err.message);
+    }
+}
+
+static enum i8_status open_and_close(const char *path, struct i8_error *err)
+{
+    struct i8_checkpoint *c;
+    enum i8_status st = i8_checkpoint_open(&c, path, err);
+    i8_checkpoint_free(c);
+    return st;
+}
+
+START_TEST(opening_checkpoints)
+{
+    static const char *const names[] = {"tiny/llama", "tiny/bloom-bin",
+                                        "tiny/gpt2-bin/pytorch_model.bin"};
+    char *path = test_data(names[_i]);
+    ck_assert_int_gt(run_through(open_and_close, path), 20);
+    free(path);
+}
+END_TEST
+
+static enum i8_status parse_and_write(const char *text, struct i8_error *err)
+{
+    i8i_json *doc;
+    enum i8_status st = i8i_json_parse(&doc, text, strlen(text), "t", err);
+    struct i8i_json_writer w;
+    i8i_jw_init(&w, true);
+    if (st == I8_OK) {
+        i8i_jw_node(&w, doc);
+        char *out = i8i_buffer_take(&w.buffer, NULL);
+        if (out == NULL)
+            st = i8i_nomem(err);
+        free(out);
+    }
+    i8i_jw_free(&w);
+    i8i_json_free(doc);
+    return st;
+}
+
+START_TEST(json)
+{
+    ck_assert_int_gt(
+        run_through(parse_and_write,
+                    "{\"a\":1.50,\"b\":[true,null],\"c\":{\"d\":\"\"},\"e\":1,"
+                    "\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}"),
+        20);
+}
+END_TEST
+
+static enum i8_status lay_out(const char *name, struct i8_error *err)
+{
+    struct i8i_safetensors_entry e[] = {{.name = name, .dtype = I8_DTYPE_F32},
+                                        {.name = "b", .dtype = I8_DTYPE_I8}};
+    char *header;
+    size_t n;
+    uint64_t size;
+    enum i8_status st = i8i_safetensors_layout(&header, &n, &size, e, 2, NULL, err);
+    free(header);
+    return st;
+}
+
+static enum i8_status make_things(const char *arg, struct i8_error *err)
+{
+    (void)arg;
+    struct i8i_hash *h;
+    struct i8i_pool *p = NULL;
+    char hex[I8I_HASH_HEX];
+    enum i8_status st = i8i_hash_new(&h, I8I_SHA256, err);
+    if (st == I8_OK)
+        st = i8i_hash_final(h, hex, err);
+    i8i_hash_free(h);
+    if (st == I8_OK)
+        st = i8i_pool_new(&p, 2, err);
+    i8i_pool_free(p);
+    return st;
+}
+
+START_TEST(other_things)
+{
+    ck_assert_int_gt(run_through(lay_out, "a"), 1);
+    ck_assert_int_gt(run_through(make_things, ""), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("out_of_memory");
+    TCase *t = tcase_create("out_of_memory");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, opening_checkpoints, 0, 3);
+    tcase_add_test(t, json);
+    tcase_add_test(t, other_things);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
