@@ -90,6 +90,29 @@ START_TEST(dry_run_is_exact)
 }
 END_TEST
 
+/* The tied copies that torch's files hold are not written again; Conv1D is turned. */
+START_TEST(bin_gives_the_same)
+{
+    static const char *const models[][2] = {{"tiny/bloom", "tiny/bloom-bin"},
+                                            {"tiny/t5", "tiny/t5-bin"},
+                                            {"tiny/gpt2", "tiny/gpt2-bin"}};
+    static const char *const files[] = {"model.safetensors", "config.json"};
+    struct conversion a = conversion_of(kept_data(models[_i][0]), dir, "a"),
+                      b = conversion_of(kept_data(models[_i][1]), dir, "b");
+    conversion_run(&a, I8_OK);
+    conversion_run(&b, I8_OK);
+    for (int i = 0; i < 2; i++) {
+        size_t n, m;
+        const char *x = file_text(a.options.output, files[i], &n),
+                   *y = file_text(b.options.output, files[i], &m);
+        ck_assert_uint_eq(n, m);
+        ck_assert_mem_eq(x, y, n);
+    }
+    conversion_free(&a);
+    conversion_free(&b);
+}
+END_TEST
+
 /* ---- one bare file ---- */
 
 enum { ROWS = 5, COLS = 37 };
@@ -370,6 +393,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, same_bytes, 0, 3);
     tcase_add_loop_test(c, dry_run_is_exact, 0, 3);
+    tcase_add_loop_test(c, bin_gives_the_same, 0, 3);
     tcase_add_test(c, bnb_layout);
     tcase_add_test(c, compressed_tensors_layout);
     tcase_add_test(c, transposed);

@@ -74,16 +74,22 @@ static enum i8_status add_input(struct i8i_convert_plan *p, const char *name,
 /* The weights' files first: a tensor's file index is its input's. */
 static enum i8_status add_inputs(struct i8i_convert_plan *p, struct i8_error *err)
 {
-    static const char *const read_too[] = {"config.json", "model.safetensors.index.json"};
+    static const char *const indexes[] = {"model.safetensors.index.json",
+                                          "pytorch_model.bin.index.json"};
     const struct i8i_checkpoint *c = p->model->checkpoint;
     enum i8_status st = I8_OK;
     for (size_t i = 0; i < c->n_files && st == I8_OK; i++)
         st = add_input(
             p, p->model->tree ? c->files[i].name : i8i_path_base(c->files[i].name),
             c->files[i].source, err);
-    for (size_t i = 0; i < 2 && p->model->tree && st == I8_OK; i++) {
-        if (i8i_tree_exists(p->model->tree, read_too[i]))
-            st = add_input(p, read_too[i], NULL, err);
+    if (p->model->tree && p->model->config && st == I8_OK)
+        st = add_input(p, "config.json", NULL, err);
+    const char *first = c->n_files > 0 ? c->files[0].name : "";
+    for (size_t i = 0; i < 2 && p->model->tree && c->n_files > 1 && st == I8_OK; i++) {
+        /* The index that was read is the one of the same kind as the files. */
+        const char *dot = strrchr(first, '.');
+        if (dot && strstr(indexes[i], dot) && i8i_tree_exists(p->model->tree, indexes[i]))
+            st = add_input(p, indexes[i], NULL, err);
     }
     return st;
 }

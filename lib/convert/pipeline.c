@@ -140,7 +140,10 @@ static bool next_hash(struct pipeline *l, struct task *t)
         if (h->busy || h->done)
             continue;
         uint64_t end = read_up_to(l, i);
-        if (end < p->inputs[i].bytes && end - h->position < HASH_ITEM_BYTES)
+        /* Tensors of a .bin may share bytes: reading can come back to an earlier place.
+         */
+        if (end < p->inputs[i].bytes &&
+            (end < h->position || end - h->position < HASH_ITEM_BYTES))
             continue;
         *t = (struct task){
             .kind = TASK_HASH_INPUT, .file = i, .from = h->position, .to = end};
