@@ -10,8 +10,16 @@ model=tests/data/tiny-llama
 work=build/demo
 PATH=$PWD/build/src:$PATH
 
+# Shows a command as one would type it, and runs it.
 run() {
-    printf '\n$ %s\n' "$*"
+    printf '\n$'
+    for word in "$@"; do
+        case $word in
+        *' '*) printf " '%s'" "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '\n'
     "$@"
 }
 
