@@ -156,7 +156,7 @@ static enum i8_status add_param(struct i8i_walk *w, struct i8i_place at, const c
     i8i_build_attach(w->b, param, tensor);
     bool linear = mod->kind == I8I_NODE_LINEAR || mod->kind == I8I_NODE_CONV1D ||
                   mod->kind == I8I_NODE_LINEAR_SUBCLASS;
-    if (linear && tensor->dtype == I8_DTYPE_I8)
+    if (linear && p.rank == 2 && tensor->dtype == I8_DTYPE_I8)
         return i8i_build_int8(w->b, at.module, tensor, w->options, w->err);
     return I8_OK;
 }
