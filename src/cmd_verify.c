@@ -45,7 +45,7 @@ static int run_golden(const struct arguments *args, const struct i8_runtime *run
 static bool parse(struct i8_verify_options *o, const struct arguments *args, int *status)
 {
     uint64_t window = 0, windows = 0, generate = 0;
-    i8_verify_options_init(o);
+    *o = (struct i8_verify_options)I8_VERIFY_OPTIONS_INIT;
     *status = EXIT_USAGE;
     if (!arg_uint(&window, args, "window", 2, INT32_MAX) ||
         !arg_uint(&windows, args, "windows", 1, INT32_MAX) ||

@@ -204,7 +204,7 @@ void verify_table(const struct i8_verify_result *r, const struct i8_verify_optio
                     r->top1_agreement >= o->min_top1);
         (void)printf("%-22s %12.6g\n%-22s %12.6g\n", "logits, relative L2",
                      r->logits_rel_l2, "logits, largest error", r->logits_max_abs);
-        print_layers(r, o->isolate_layers != 0);
+        print_layers(r, o->isolate_layers);
         print_continuations(r);
     }
     if (r->nonfinite > 0)

@@ -9,6 +9,7 @@
 #define INT8TOOL_VERIFY_H
 
 #include <int8tool/runtime.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,8 @@
 extern "C" {
 #endif
 
-/* Set by i8_verify_options_init, then changed. Strings are borrowed for the call. */
+/* Begins as I8_VERIFY_OPTIONS_INIT: the built-in sample, the usual limits. Strings are
+ * borrowed for the call. */
 struct i8_verify_options {
     struct i8_runtime runtime;
     /* What to run: any of these together; none: a built-in text by the model's own
@@ -28,14 +30,16 @@ struct i8_verify_options {
     size_t window;              /* ids of a window; 0: 512, of an encoder–decoder 256 */
     size_t max_windows;         /* 0: all */
     size_t generate;            /* also compare this many greedy tokens; 0: none */
-    int isolate_layers;         /* non-zero: give each layer the reference's input */
+    bool isolate_layers;        /* give each layer the reference's input */
     /* Limits that `pass` asks for. */
     double min_top1;      /* 0.95 */
     double max_kl;        /* 0.01, of the mean */
     double max_ppl_ratio; /* 1.01 */
 };
-/* The defaults: the built-in sample, and the limits above. */
-void i8_verify_options_init(struct i8_verify_options *options);
+#define I8_VERIFY_OPTIONS_INIT                                  \
+    {                                                           \
+        .min_top1 = 0.95, .max_kl = 0.01, .max_ppl_ratio = 1.01 \
+    }
 
 /* Perplexity is exp(nll_per_token); NaN where nothing was scored. */
 struct i8_model_score {
@@ -60,7 +64,7 @@ struct i8_continuation {
 
 /* Zeroed or filled; i8_verify_result_free leaves it zeroed. */
 struct i8_verify_result {
-    int compared; /* 0: one model only; the members marked * are then not set */
+    bool compared; /* false: one model only; the members marked * are then not set */
     struct i8_model_score reference, converted /* * */;
     double ppl_ratio;               /* * converted / reference */
     double mean_kl, p99_kl, max_kl; /* * KL(reference ‖ converted), nats a token */
@@ -77,7 +81,7 @@ struct i8_verify_result {
     const char *input;  /* static: what was run ("built-in text" …) */
     double seconds;
     uint64_t peak_device_bytes; /* weights, caches and scratch of both models */
-    int pass;
+    bool pass;
 };
 
 /* Runs `original` and `converted` (MODEL strings; converted may be NULL: then only the
@@ -99,7 +103,7 @@ struct i8_golden_result {
     double seconds;
     const char *device; /* static */
     uint64_t peak_device_bytes;
-    int pass;
+    bool pass;
 };
 #define I8_GOLDEN_MAX_REL_L2 5e-5 /* what a sound fp32 engine keeps on every family */
 

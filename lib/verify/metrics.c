@@ -245,5 +245,6 @@ double i8i_difference_cosine(const struct i8i_difference *d)
         return 1;
     if (d->xx == 0 || d->yy == 0)
         return 0;
-    return d->xy / (sqrt(d->xx) * sqrt(d->yy));
+    double cosine = d->xy / (sqrt(d->xx) * sqrt(d->yy));
+    return cosine > 1 ? 1 : cosine; /* rounding can leave it a hair above */
 }

@@ -18,15 +18,6 @@
 #define WINDOW                 512u
 #define WINDOW_ENCODER_DECODER 256u
 
-void i8_verify_options_init(struct i8_verify_options *options)
-{
-    *options = (struct i8_verify_options){
-        .min_top1 = 0.95,
-        .max_kl = 0.01,
-        .max_ppl_ratio = 1.01,
-    };
-}
-
 void i8_verify_result_free(struct i8_verify_result *r)
 {
     for (size_t i = 0; i < r->n_layers; i++)
@@ -98,7 +89,7 @@ static enum i8_status fill_result(struct i8_verify_result *r, struct i8i_lockste
     r->reference = score(m, 0);
     if (converted == NULL)
         return I8_OK;
-    r->compared = 1;
+    r->compared = true;
     r->converted = score(m, 1);
     r->ppl_ratio = r->converted.perplexity / r->reference.perplexity;
     i8i_kl_summary(&r->mean_kl, &r->p99_kl, &r->max_kl, m->kl, (size_t)m->scored);
@@ -170,7 +161,7 @@ static enum i8_status run_lockstep(
         .converted = converted->engine,
         .tasks = tasks,
         .n_tasks = windows->count,
-        .isolate = o->isolate_layers != 0,
+        .isolate = o->isolate_layers,
         .pool = pool,
         .log = o->runtime.log,
         .progress = o->runtime.progress,
