@@ -71,36 +71,26 @@ static bool price(uint64_t *bytes, uint64_t elements, unsigned bits)
     return true;
 }
 
-static bool keeps_fp32(const struct i8i_model *m, const struct i8i_module *mod)
+/* What the files hold that convert writes, and memory once they are loaded: an int8
+ * weight has its absmax (4 bytes a row) and a format byte; what readers keep in fp32 is
+ * not cast to fp16. */
+static bool true_bytes(uint64_t *bytes, const struct i8i_module *mod,
+                       const struct i8i_param *p, enum i8i_decision decision,
+                       const struct i8_plan_request *r)
 {
-    if (m->family == NULL || m->family->keep_fp32 == NULL)
-        return false;
-    for (const char *const *k = m->family->keep_fp32; *k != NULL; k++)
-        if (strcmp(mod->name, *k) == 0)
-            return true;
-    return false;
-}
+    bool int8 = r->dtype == I8_PLAN_INT8;
+    enum i8_plan_dtype dtype = int8 ? r->rest : r->dtype;
 
-/* What really is in memory, and in the files that convert writes: an int8 weight has
- * its absmax (4 bytes a row) and a format byte. */
-static bool true_bytes(uint64_t *bytes, const struct i8i_model *m,
-                       const struct i8i_module *mod, const struct i8i_param *p,
-                       bool converted, const struct i8_plan_request *r)
-{
-    if (is_weight(p) && (converted || mod->scb != NULL)) {
+    if (is_weight(p) && ((int8 && decision == I8I_CONVERT) || mod->scb != NULL)) {
         uint64_t scales;
         return i8i_mul_u64(&scales, mod->rows, 4) && i8i_add_u64(&scales, scales, 1) &&
                i8i_add_u64(bytes, p->elements, scales);
     }
-    if (p->buffer && !p->persistent)
+    if (p->buffer || (dtype == I8_PLAN_FP16 && decision == I8I_KEEP_FP32_MODULE && int8))
         return price(bytes, p->elements, i8_dtype_bits(p->dtype));
-    unsigned bits = bits_as(p, r->dtype == I8_PLAN_INT8 ? r->rest : r->dtype);
-    bool transformers =
-        r->runtime == I8_PLAN_TRANSFORMERS4 || r->runtime == I8_PLAN_TRANSFORMERS5;
-    if (r->dtype == I8_PLAN_FP16 && transformers && is_float(p->dtype) &&
-        keeps_fp32(m, mod))
-        bits = 32;
-    return price(bytes, p->elements, bits);
+    if (dtype == I8_PLAN_FP16 && decision == I8I_KEEP_FP32_MODULE)
+        dtype = I8_PLAN_FP32; /* transformers casts it on loading */
+    return price(bytes, p->elements, bits_as(p, dtype));
 }
 
 /* accelerate: the model is fp32; floats take the smaller of that and the dtype asked
@@ -163,6 +153,8 @@ static enum i8_status compute(struct i8i_bytes *b, const struct i8i_model *m,
     for (int i = 0; i < m->n_modules && r->dtype == I8_PLAN_INT8; i++)
         if (m->modules[i].n_params > 0)
             b->converted[i] = converts(m, i, rules, reader, shared);
+    int decided = -1; /* the module that `decision` is about */
+    enum i8i_decision decision = I8I_KEEP_NOT_LINEAR;
 
     for (int i = 0; i < m->n_params; i++) {
         const struct i8i_param *p = &m->params[i];
@@ -171,10 +163,14 @@ static enum i8_status compute(struct i8i_bytes *b, const struct i8i_model *m,
         uint64_t bytes = 0;
         if (p->tied_to >= 0)
             continue;
+        if (rules == I8I_BYTES_TRUE && decided != p->module) {
+            decided = p->module;
+            decision = i8i_model_decide(m, decided, reader, NULL);
+        }
         if (i8i_plan_size_of(&bytes, r->sizes, p->name))
             ok = true;
         else if (rules == I8I_BYTES_TRUE)
-            ok = true_bytes(&bytes, m, mod, p, converted, r);
+            ok = true_bytes(&bytes, mod, p, decision, r);
         else if (rules == I8I_BYTES_ACCELERATE)
             ok = price(&bytes, p->elements, accelerate_bits(p, converted, r->dtype));
         else

@@ -345,6 +345,9 @@ static enum i8_status make(struct i8_plan *plan, const struct i8_plan_request *r
         (status = i8i_workload_init(&s->workload, m, &plan->request, err)) != I8_OK)
         return status;
     plan->weights_bytes = s->bytes.module[0];
+    for (size_t i = 0; optimal && i < m->n_unexpected;
+         i++) /* stored along, never loaded */
+        plan->weights_bytes += m->unexpected[i]->bytes;
     plan->buffer_bytes = s->bytes.buffer[0];
     plan->eager = s->workload.eager;
     bool any = false;

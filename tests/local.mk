@@ -169,3 +169,14 @@ bench-convert: $(bin_PROGRAMS) tests/bench/copy_floor$(EXEEXT)
 	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
 	  I8_FLOOR='$(abs_top_builddir)/tests/bench/copy_floor' \
 	  $(SHELL) $(top_srcdir)/tests/bench/convert.sh
+
+# How fast plan is, and how much less its maps need.
+EXTRA_DIST += tests/bench/plan.sh tests/bench/many_tensors.py
+EXTRA_PROGRAMS += tests/bench/smallest_budgets
+tests_bench_smallest_budgets_SOURCES = tests/bench/smallest_budgets.c
+tests_bench_smallest_budgets_LDADD = lib/libint8core.la
+.PHONY: bench-plan
+bench-plan: $(bin_PROGRAMS) tests/bench/smallest_budgets$(EXEEXT)
+	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
+	  I8_BUDGETS='$(abs_top_builddir)/tests/bench/smallest_budgets' \
+	  $(SHELL) $(top_srcdir)/tests/bench/plan.sh

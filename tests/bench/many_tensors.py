@@ -10,6 +10,7 @@ import struct
 import sys
 
 HIDDEN, FFN, VOCAB = 64, 128, 256
+SHARD = 250_000  # tensors a file: a header holds at most 100 MB
 
 
 def block(i):
@@ -23,6 +24,21 @@ def block(i):
     yield p + "post_attention_layernorm.weight", [HIDDEN]
 
 
+def write_shard(path, tensors):
+    header, at = {}, 0
+    for name, shape in tensors.items():
+        size = 2
+        for d in shape:
+            size *= d
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(raw)) + raw)
+        f.truncate(8 + len(raw) + at)
+
+
 def main():
     count, out = int(sys.argv[1]), sys.argv[2]
     layers = max(1, (count - 3) // 9)
@@ -30,20 +46,18 @@ def main():
                "lm_head.weight": [VOCAB, HIDDEN]}
     for i in range(layers):
         tensors.update(block(i))
-    header, at = {}, 0
-    for name in sorted(tensors):
-        size = 2
-        for d in tensors[name]:
-            size *= d
-        header[name] = {"dtype": "BF16", "shape": tensors[name],
-                        "data_offsets": [at, at + size]}
-        at += size
-    raw = json.dumps(header, separators=(",", ":")).encode()
-    raw += b" " * (-len(raw) % 8)
     os.makedirs(out, exist_ok=True)
-    with open(os.path.join(out, "model.safetensors"), "wb") as f:
-        f.write(struct.pack("<Q", len(raw)) + raw)
-        f.truncate(8 + len(raw) + at)
+    names = sorted(tensors)
+    parts = [names[i:i + SHARD] for i in range(0, len(names), SHARD)]
+    weight_map = {}
+    for i, part in enumerate(parts):
+        file = ("model.safetensors" if len(parts) == 1
+                else f"model-{i + 1:05d}-of-{len(parts):05d}.safetensors")
+        write_shard(os.path.join(out, file), {n: tensors[n] for n in part})
+        weight_map.update(dict.fromkeys(part, file))
+    if len(parts) > 1:
+        with open(os.path.join(out, "model.safetensors.index.json"), "w") as f:
+            json.dump({"metadata": {}, "weight_map": weight_map}, f)
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama",
               "hidden_size": HIDDEN, "intermediate_size": FFN, "vocab_size": VOCAB,
               "num_hidden_layers": layers, "num_attention_heads": 4,
@@ -51,7 +65,7 @@ def main():
               "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "torch_dtype": "bfloat16"}
     with open(os.path.join(out, "config.json"), "w") as f:
         json.dump(config, f)
-    print(f"{len(tensors)} tensors, {len(raw)} bytes of header")
+    print(f"{len(tensors)} tensors in {len(parts)} file(s)")
 
 
 main()
