@@ -122,7 +122,8 @@ enum i8_status i8i_json_parse(i8i_json **out, const char *text, size_t length,
 /* Behind the space, value or key at `at` of checked text. */
 static size_t skip_space(const char *text, size_t length, size_t at)
 {
-    while (at < length && strchr(" \t\r\n", text[at]) != NULL)
+    while (at < length &&
+           (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t'))
         at++;
     return at;
 }
@@ -154,10 +155,8 @@ static size_t skip_value(const char *text, size_t at)
 }
 
 enum i8_status i8i_json_each_member(const char *text, size_t length, const char *what,
-                                    enum i8_status (*fn)(void *ctx, const char *key,
-                                                         i8i_json **value,
-                                                         struct i8_error *err),
-                                    void *ctx, struct i8_error *err)
+                                    i8i_json_member_fn *fn, void *ctx,
+                                    struct i8_error *err)
 {
     struct i8i_json_numbers odd = {0};
     struct number_cursor cursor = {.odd = &odd, .text = text};

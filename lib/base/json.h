@@ -32,11 +32,11 @@ void i8i_json_free(i8i_json *doc);
  * its own, so that never more than one is in memory. fn may keep *value by setting it
  * to NULL; the key is borrowed for the call. A key repeated in the top-level object is
  * for fn to find. Stops at the first failure of fn. */
+typedef enum i8_status i8i_json_member_fn(void *ctx, const char *key, i8i_json **value,
+                                          struct i8_error *err);
 enum i8_status i8i_json_each_member(const char *text, size_t length, const char *what,
-                                    enum i8_status (*fn)(void *ctx, const char *key,
-                                                         i8i_json **value,
-                                                         struct i8_error *err),
-                                    void *ctx, struct i8_error *err) I8I_MUST_CHECK;
+                                    i8i_json_member_fn *fn, void *ctx,
+                                    struct i8_error *err) I8I_MUST_CHECK;
 
 bool i8i_json_is_object(const i8i_json *n);
 bool i8i_json_is_array(const i8i_json *n);

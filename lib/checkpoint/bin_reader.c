@@ -218,9 +218,7 @@ static int by_offset(const void *a, const void *b)
 }
 
 enum i8_status i8i_bin_read(struct i8i_source *source, struct i8i_arena *arena,
-                            enum i8_status (*add)(void *ctx, const struct i8i_tensor *t,
-                                                  struct i8_error *err),
-                            void *ctx, struct i8_error *err)
+                            i8i_tensor_fn *add, void *ctx, struct i8_error *err)
 {
     struct reader r = {.source = source, .arena = arena, .err = err};
     unsigned char magic[I8I_BIN_MAGIC];

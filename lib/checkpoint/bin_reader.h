@@ -15,9 +15,8 @@ bool i8i_bin_is_pytorch(const unsigned char *magic, size_t n);
  * `arena`, the rest is borrowed for the call. Refuses the formats before zip files,
  * TorchScript and big-endian files by name. */
 enum i8_status i8i_bin_read(struct i8i_source *source, struct i8i_arena *arena,
-                            enum i8_status (*add)(void *ctx, const struct i8i_tensor *t,
-                                                  struct i8_error *err),
-                            void *ctx, struct i8_error *err) I8I_MUST_CHECK;
+                            i8i_tensor_fn *add, void *ctx,
+                            struct i8_error *err) I8I_MUST_CHECK;
 
 /* As i8i_tensor_read for a tensor with strides, from its file's source. */
 enum i8_status i8i_strided_read(struct i8i_source *source, const struct i8i_tensor *t,

@@ -35,6 +35,10 @@ struct i8i_tensor {
                                      else only i8i_tensor_read knows where they are */
 };
 
+/* Takes one tensor of a file that is being read; borrowed for the call. */
+typedef enum i8_status i8i_tensor_fn(void *ctx, const struct i8i_tensor *t,
+                                     struct i8_error *err);
+
 struct i8i_checkpoint_file {
     char *name; /* relative to the tree: "model-00001-of-00003.safetensors" */
     struct i8i_source *source;
@@ -84,10 +88,10 @@ enum i8_status i8i_tensor_size(uint64_t *elements, uint64_t *bytes, enum i8_dtyp
 /* Reads and checks one safetensors header from `source`; calls add for each tensor in
  * offset order (t->name is borrowed for the call, t->offset is absolute). *metadata
  * (may be NULL) receives the "__metadata__" object as a document to free, or NULL. */
-enum i8_status i8i_safetensors_read_header(
-    struct i8i_source *source, uint64_t *data_start,
-    enum i8_status (*add)(void *ctx, const struct i8i_tensor *t, struct i8_error *err),
-    void *ctx, i8i_json **metadata, struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_safetensors_read_header(struct i8i_source *source,
+                                           uint64_t *data_start, i8i_tensor_fn *add,
+                                           void *ctx, i8i_json **metadata,
+                                           struct i8_error *err) I8I_MUST_CHECK;
 
 /* A header to write: tensors in the order given are laid out without holes. */
 struct i8i_safetensors_entry {

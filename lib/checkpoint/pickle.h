@@ -24,14 +24,17 @@ struct i8i_pickle_tensor {
     uint64_t shape[I8I_MAX_RANK], strides[I8I_MAX_RANK];
 };
 
+/* Takes one tensor; name and tensor are borrowed for the call. */
+typedef enum i8_status i8i_pickle_fn(void *ctx, const char *name,
+                                     const struct i8i_pickle_tensor *t,
+                                     struct i8_error *err);
+
 /* Reads `length` <= I8I_MAX_PICKLE_BYTES bytes of data.pkl; `what` names it in messages.
  * Calls emit for each entry of the dictionary in it (or of its member "state_dict" or
  * "model"), in order; name and tensor are borrowed for the call. */
 enum i8_status i8i_pickle_read(const void *bytes, size_t length, const char *what,
-                               enum i8_status (*emit)(void *ctx, const char *name,
-                                                      const struct i8i_pickle_tensor *t,
-                                                      struct i8_error *err),
-                               void *ctx, struct i8_error *err) I8I_MUST_CHECK;
+                               i8i_pickle_fn *emit, void *ctx,
+                               struct i8_error *err) I8I_MUST_CHECK;
 
 /* ---- between pickle.c (the machine), pickle_torch.c (what names mean) and
  * pickle_state_dict.c (which values are the weights) ---- */

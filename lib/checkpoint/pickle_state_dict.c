@@ -28,11 +28,8 @@ static const value *dictionary_member(const value *dict, const char *key)
     return NULL;
 }
 
-static enum i8_status emit_tensors(
-    const machine *m, const value *dict,
-    enum i8_status (*emit)(void *ctx, const char *name, const struct i8i_pickle_tensor *t,
-                           struct i8_error *err),
-    void *ctx)
+static enum i8_status emit_tensors(const machine *m, const value *dict,
+                                   i8i_pickle_fn *emit, void *ctx)
 {
     if (dict->kind != I8I_PICKLE_DICT)
         return i8i_fail(m->err, I8_ERR_UNSUPPORTED,
@@ -58,10 +55,7 @@ static enum i8_status emit_tensors(
 }
 
 enum i8_status i8i_pickle_read(const void *bytes, size_t length, const char *what,
-                               enum i8_status (*emit)(void *ctx, const char *name,
-                                                      const struct i8i_pickle_tensor *t,
-                                                      struct i8_error *err),
-                               void *ctx, struct i8_error *err)
+                               i8i_pickle_fn *emit, void *ctx, struct i8_error *err)
 {
     machine m = {.bytes = bytes,
                  .length = length,

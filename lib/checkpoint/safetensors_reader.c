@@ -236,10 +236,10 @@ static enum i8_status check_cover(const struct header *h, uint64_t data_bytes)
     return I8_OK;
 }
 
-enum i8_status i8i_safetensors_read_header(
-    struct i8i_source *source, uint64_t *data_start,
-    enum i8_status (*add)(void *ctx, const struct i8i_tensor *t, struct i8_error *err),
-    void *ctx, i8i_json **metadata, struct i8_error *err)
+enum i8_status i8i_safetensors_read_header(struct i8i_source *source,
+                                           uint64_t *data_start, i8i_tensor_fn *add,
+                                           void *ctx, i8i_json **metadata,
+                                           struct i8_error *err)
 {
     if (metadata != NULL)
         *metadata = NULL;

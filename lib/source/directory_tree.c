@@ -123,11 +123,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
-static enum i8_status directory_list(struct i8i_tree *t,
-                                     enum i8_status (*fn)(void *ctx, const char *name,
-                                                          uint64_t size,
-                                                          struct i8_error *err),
-                                     void *ctx, struct i8_error *err)
+static enum i8_status directory_list(struct i8i_tree *t, i8i_tree_fn *fn, void *ctx,
+                                     struct i8_error *err)
 {
     struct listing l = {.root = t->path};
     enum i8_status st = collect(&l, "", 0, err);

@@ -53,10 +53,8 @@ bool i8i_tree_exists(struct i8i_tree *t, const char *name)
     return i8i_path_is_plain(name) && t->ops->exists(t, name);
 }
 
-enum i8_status i8i_tree_list(struct i8i_tree *t,
-                             enum i8_status (*fn)(void *ctx, const char *name,
-                                                  uint64_t size, struct i8_error *err),
-                             void *ctx, struct i8_error *err)
+enum i8_status i8i_tree_list(struct i8i_tree *t, i8i_tree_fn *fn, void *ctx,
+                             struct i8_error *err)
 {
     return t->ops->list(t, fn, ctx, err);
 }

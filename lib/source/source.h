@@ -38,16 +38,17 @@ enum i8_status i8i_source_open_file(struct i8i_source **out, const char *path,
                                     struct i8_error *err) I8I_MUST_CHECK;
 
 struct i8i_tree;
+/* Sees one file of a tree; a failure ends the listing. */
+typedef enum i8_status i8i_tree_fn(void *ctx, const char *name, uint64_t size,
+                                   struct i8_error *err);
 struct i8i_tree_ops {
     /* Opens a file of the tree by plain relative name. */
     enum i8_status (*open)(struct i8i_tree *t, struct i8i_source **out, const char *name,
                            struct i8_error *err);
     bool (*exists)(struct i8i_tree *t, const char *name);
     /* Calls fn for every file below the tree (relative names, sorted by bytes). */
-    enum i8_status (*list)(struct i8i_tree *t,
-                           enum i8_status (*fn)(void *ctx, const char *name,
-                                                uint64_t size, struct i8_error *err),
-                           void *ctx, struct i8_error *err);
+    enum i8_status (*list)(struct i8i_tree *t, i8i_tree_fn *fn, void *ctx,
+                           struct i8_error *err);
     void (*close)(struct i8i_tree *t);
 };
 struct i8i_tree {
@@ -61,10 +62,8 @@ enum i8_status i8i_tree_open_directory(struct i8i_tree **out, const char *path,
 enum i8_status i8i_tree_open(struct i8i_tree *t, struct i8i_source **out,
                              const char *name, struct i8_error *err) I8I_MUST_CHECK;
 bool i8i_tree_exists(struct i8i_tree *t, const char *name);
-enum i8_status i8i_tree_list(struct i8i_tree *t,
-                             enum i8_status (*fn)(void *ctx, const char *name,
-                                                  uint64_t size, struct i8_error *err),
-                             void *ctx, struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_tree_list(struct i8i_tree *t, i8i_tree_fn *fn, void *ctx,
+                             struct i8_error *err) I8I_MUST_CHECK;
 void i8i_tree_close(struct i8i_tree *t);
 /* A whole small file (config.json, an index), at most `cap` bytes; NUL-terminated. */
 enum i8_status i8i_tree_read(struct i8i_tree *t, char **out, size_t *length,
