@@ -84,18 +84,11 @@ static void quantize_block(void *ctx, size_t item, unsigned thread)
 static void dequantize_columns(const struct int8_job *j, float *w, size_t slab,
                                const uint32_t *columns, size_t count)
 {
-    const float unit = 0x1.020408p-7f; /* 1/127, rounded to fp32 */
-    const float *absmax = j->m->absmax + slab * I8I_SLAB_ROWS;
-
-    for (size_t k = 0; k < count; k++) {
-        const uint8_t *bytes =
-            j->m->slabs + i8i_slab_index(slab * I8I_SLAB_ROWS, columns[k], j->cols);
-
-        for (size_t i = 0; i < I8I_SLAB_ROWS; i++)
-            w[k * I8I_SLAB_ROWS + i] =
-                (float)(bytes[i * I8I_GROUP_COLS] - 128) * absmax[i] * unit;
-    }
-    j->cpu->simd->round_f16(w, w, count * I8I_SLAB_ROWS);
+    for (size_t k = 0; k < count; k++)
+        j->cpu->simd->dequantize_column(
+            w + k * I8I_SLAB_ROWS,
+            j->m->slabs + i8i_slab_index(slab * I8I_SLAB_ROWS, columns[k], j->cols),
+            j->m->absmax + slab * I8I_SLAB_ROWS);
 }
 
 static void int8_tile(void *ctx, size_t item, unsigned thread)

@@ -27,6 +27,9 @@ struct i8i_simd {
     /* y[i] = ((float)(acc[i] − correction) · row) · col[i] · 1/127² (+ bias[i]) */
     void (*dequantize)(float *y, const int32_t *acc, int32_t correction, float row,
                        const float *col, const float *bias, size_t n);
+    /* One column of a slab in fp16 values: w[i] = round((byte − 128) · absmax[i] ·
+     * 1/127), the byte being `bytes`[4 · i]; i < 64. */
+    void (*dequantize_column)(float *w, const uint8_t *bytes, const float *absmax);
     /* y (64) += x (count) · w (count, 64) */
     void (*add_columns)(float *y, const float *x, const float *w, size_t count);
 };

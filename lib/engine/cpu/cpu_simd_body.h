@@ -313,6 +313,24 @@ static void dequantize(float *y, const int32_t *acc, int32_t correction, float r
     }
 }
 
+/* Loads whole groups of four columns and picks the first byte of each. */
+static void dequantize_column(float *w, const uint8_t *bytes, const float *absmax)
+{
+    const float unit = 0x1.020408p-7f; /* 1/127, rounded to fp32 */
+
+    for (int i = 0; i < 64; i += LANES) {
+        vu groups = {0};
+        vi q;
+
+        if (i + LANES < 64)
+            memcpy(&groups, bytes + 4 * i, sizeof(groups));
+        else /* the last group may end with this byte's slab */
+            memcpy(&groups, bytes + 4 * i, sizeof(groups) - 3);
+        q = (vi)(groups & 0xffu) - 128;
+        store(w + i, to_f16(__builtin_convertvector(q, vf) * load(absmax + i) * unit));
+    }
+}
+
 static void add_columns(float *y, const float *x, const float *w, size_t count)
 {
     vf sum[64 / LANES];
@@ -337,5 +355,6 @@ const struct i8i_simd TABLE = {
     .round_f16 = round_f16,
     .sum_int8 = sum_int8,
     .dequantize = dequantize,
+    .dequantize_column = dequantize_column,
     .add_columns = add_columns,
 };
