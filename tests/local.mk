@@ -72,7 +72,7 @@ tests_test_tokenizer_SOURCES = tests/test_tokenizer.c tests/scratch.c tests/scra
 tests_test_tokenizer_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_tokenizer_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_engine
-tests_test_engine_SOURCES = tests/test_engine.c
+tests_test_engine_SOURCES = tests/test_engine.c tests/engine_fixture.h
 tests_test_engine_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_plan_replay
@@ -97,6 +97,10 @@ tests_test_convert_dir_SOURCES = tests/test_convert_dir.c tests/convert_tools.c 
   tests/convert_tools.h tests/scratch.c tests/scratch.h
 tests_test_convert_dir_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_convert_dir_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_engine_int8
+tests_test_engine_int8_SOURCES = tests/test_engine_int8.c tests/engine_fixture.h
+tests_test_engine_int8_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_engine_int8_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif

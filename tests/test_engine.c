@@ -5,15 +5,8 @@
  */
 #include "config.h"
 
-#include "engine/engine.h"
-
+#include "engine_fixture.h"
 #include "quant/quant.h"
-
-#include <check.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct golden_case {
     const char *name;
@@ -39,124 +32,17 @@ static const struct golden_case goldens[] = {
 };
 enum { N_GOLDENS = sizeof(goldens) / sizeof(*goldens) };
 
-static void data_path(char path[512], const char *a, const char *b)
-{
-    const char *data = getenv("I8_TEST_DATA");
-
-    snprintf(path, 512, "%s/%s/%s", data ? data : "tests/data", a, b);
-}
-
-/* ---- stored tensors ---- */
-
-struct stored {
-    struct i8i_checkpoint *c;
-};
-
-static struct stored stored_open(const char *model)
-{
-    struct stored s = {0};
-    struct i8_error err = {0};
-    char path[512], folder[300];
-
-    snprintf(folder, sizeof(folder), "tiny/%s", model);
-    data_path(path, folder, "expected.safetensors");
-    ck_assert_msg(i8i_checkpoint_open_file(&s.c, path, &err) == I8_OK, "%s", err.message);
-    return s;
-}
-
-/* The tensor's bytes (4-byte elements), or NULL if there is none of that name. */
-static void *stored_get(const struct stored *s, const char *name, size_t shape[3])
-{
-    const struct i8i_tensor *t = i8i_checkpoint_find(s->c, name);
-    struct i8_error err = {0};
-    void *data;
-
-    if (!t)
-        return NULL;
-    for (uint32_t i = 0; i < 3; i++)
-        shape[i] = i < t->rank ? (size_t)t->shape[i] : 1;
-    data = malloc(t->bytes);
-    ck_assert_msg(i8i_tensor_read(s->c, t, data, 0, t->bytes, &err) == I8_OK, "%s",
-                  err.message);
-    return data;
-}
-
-static double relative_l2(const float *got, const float *want, size_t n)
-{
-    double off = 0, size = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        off += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
-        size += (double)want[i] * (double)want[i];
-    }
-    return sqrt(off / size);
-}
-
-/* ---- models and runs ---- */
-
-static struct i8i_model *model_open(const char *folder)
-{
-    struct i8i_model_options options = {.require_family = true};
-    struct i8i_model *m = NULL;
-    struct i8_error err = {0};
-    char path[512];
-
-    data_path(path, folder, "");
-    ck_assert_msg(i8i_model_open(&m, path, &options, &err) == I8_OK, "%s", err.message);
-    return m;
-}
-
-static struct i8i_model *tiny_open(const char *name)
+static struct i8i_checkpoint *golden_open(const char *name)
 {
     char folder[300];
 
     snprintf(folder, sizeof(folder), "tiny/%s", name);
-    return model_open(folder);
-}
-
-static struct i8i_engine *engine_open(const struct i8i_model *m, unsigned threads)
-{
-    struct i8i_engine_options options = {.threads = threads};
-    struct i8i_engine *e = NULL;
-    struct i8_error err = {0};
-
-    ck_assert_msg(i8i_engine_open(&e, m, &options, &err) == I8_OK, "%s", err.message);
-    return e;
-}
-
-static struct i8i_run *run_new(struct i8i_engine *e, const struct i8i_run_input *in)
-{
-    struct i8i_run *r = NULL;
-    struct i8_error err = {0};
-
-    ck_assert_msg(i8i_run_new(&r, e, in, NULL, &err) == I8_OK, "%s", err.message);
-    return r;
-}
-
-static void run_finish(struct i8i_run *r)
-{
-    struct i8_error err = {0};
-
-    ck_assert_msg(i8i_run_finish(r, &err) == I8_OK, "%s", err.message);
-}
-
-/* Row `row` of the fixture's inputs. */
-static struct i8i_run_input row_input(const int32_t *ids, const size_t *shape,
-                                      const int32_t *decoder, const size_t *decoder_shape,
-                                      size_t row)
-{
-    struct i8i_run_input in = {.ids = ids + row * shape[1], .n_ids = shape[1]};
-
-    if (decoder) {
-        in.decoder_ids = decoder + row * decoder_shape[1];
-        in.n_decoder_ids = decoder_shape[1];
-    }
-    return in;
+    return stored_open(folder, "expected.safetensors");
 }
 
 /* ---- goldens ---- */
 
-static void check_hidden(const struct stored *s, struct i8i_run *r, size_t stage,
+static void check_hidden(const struct i8i_checkpoint *c, struct i8i_run *r, size_t stage,
                          size_t row, const struct golden_case *g)
 {
     char name[32];
@@ -164,7 +50,7 @@ static void check_hidden(const struct stored *s, struct i8i_run *r, size_t stage
     float *want, *got;
 
     snprintf(name, sizeof(name), "hidden.%zu", stage);
-    want = stored_get(s, name, shape);
+    want = stored_get(c, name, shape);
     if (!want) /* encoder–decoders store none */
         return;
     got = i8i_run_hidden(r, &rows, &cols);
@@ -179,14 +65,14 @@ static void check_hidden(const struct stored *s, struct i8i_run *r, size_t stage
 START_TEST(outputs_agree)
 {
     const struct golden_case *g = &goldens[_i];
-    struct stored s = stored_open(g->name);
+    struct i8i_checkpoint *c = golden_open(g->name);
     struct i8i_model *m = tiny_open(g->name);
     struct i8i_engine *e = engine_open(m, 2);
     size_t shape[3], decoder_shape[3], logits_shape[3], encoder_shape[3];
-    int32_t *ids = stored_get(&s, "input_ids", shape);
-    int32_t *decoder = stored_get(&s, "decoder_input_ids", decoder_shape);
-    float *want = stored_get(&s, "logits", logits_shape), *got;
-    float *encoder = stored_get(&s, "encoder_last_hidden_state", encoder_shape);
+    int32_t *ids = stored_get(c, "input_ids", shape);
+    int32_t *decoder = stored_get(c, "decoder_input_ids", decoder_shape);
+    float *want = stored_get(c, "logits", logits_shape), *got;
+    float *encoder = stored_get(c, "encoder_last_hidden_state", encoder_shape);
     size_t per_row = logits_shape[1] * logits_shape[2];
     struct i8_error err = {0};
 
@@ -202,7 +88,7 @@ START_TEST(outputs_agree)
             ck_assert_msg(i8i_run_stage(r, stage, &err) == I8_OK, "%s", err.message);
             /* the last block's output is stored behind the final norm */
             if (stage != stages - 2)
-                check_hidden(&s, r, stage < stages - 2 ? stage : stage - 1, row, g);
+                check_hidden(c, r, stage < stages - 2 ? stage : stage - 1, row, g);
             i8i_engine_unload(e, stage);
         }
         out = i8i_run_logits(r, &rows, &cols);
@@ -229,21 +115,11 @@ START_TEST(outputs_agree)
     free(got);
     i8i_engine_free(e);
     i8i_model_free(m);
-    i8i_checkpoint_free(s.c);
+    i8i_checkpoint_free(c);
 }
 END_TEST
 
 /* ---- greedy ---- */
-
-static int32_t best(const float *logits, size_t n)
-{
-    size_t top = 0;
-
-    for (size_t i = 1; i < n; i++)
-        if (logits[i] > logits[top])
-            top = i;
-    return (int32_t)top;
-}
 
 /* Continues ids (room for `total`) from `n` on, token by token from a cache, or by whole
  * passes. */
@@ -281,9 +157,9 @@ static void continue_greedily(struct i8i_engine *e, int32_t *ids, size_t n, size
 START_TEST(greedy_continuations_agree)
 {
     const struct golden_case *g = &goldens[_i];
-    struct stored s = stored_open(g->name);
+    struct i8i_checkpoint *c = golden_open(g->name);
     size_t shape[3], n;
-    int32_t *want = stored_get(&s, "greedy", shape), *got;
+    int32_t *want = stored_get(c, "greedy", shape), *got;
 
     if (want) {
         struct i8i_model *m = tiny_open(g->name);
@@ -301,7 +177,7 @@ START_TEST(greedy_continuations_agree)
         i8i_model_free(m);
     }
     free(want);
-    i8i_checkpoint_free(s.c);
+    i8i_checkpoint_free(c);
 }
 END_TEST
 
@@ -309,12 +185,12 @@ END_TEST
 START_TEST(extension_is_the_same_pass)
 {
     const struct golden_case *g = &goldens[_i];
-    struct stored s = stored_open(g->name);
+    struct i8i_checkpoint *c = golden_open(g->name);
     struct i8i_model *m = tiny_open(g->name);
     struct i8i_engine *e = engine_open(m, 2);
     size_t shape[3], decoder_shape[3], rows, vocab, n;
-    int32_t *ids = stored_get(&s, "input_ids", shape);
-    int32_t *decoder = stored_get(&s, "decoder_input_ids", decoder_shape);
+    int32_t *ids = stored_get(c, "input_ids", shape);
+    int32_t *decoder = stored_get(c, "decoder_input_ids", decoder_shape);
     struct i8i_run_input in = row_input(ids, shape, decoder, decoder_shape, 0);
     struct i8i_run *whole = run_new(e, &in), *pieces;
     const float *want, *got;
@@ -346,17 +222,17 @@ START_TEST(extension_is_the_same_pass)
     free(decoder);
     i8i_engine_free(e);
     i8i_model_free(m);
-    i8i_checkpoint_free(s.c);
+    i8i_checkpoint_free(c);
 }
 END_TEST
 
 START_TEST(threads_do_not_matter)
 {
-    struct stored s = stored_open(goldens[_i].name);
+    struct i8i_checkpoint *c = golden_open(goldens[_i].name);
     struct i8i_model *m = tiny_open(goldens[_i].name);
     size_t shape[3], decoder_shape[3], rows, vocab;
-    int32_t *ids = stored_get(&s, "input_ids", shape);
-    int32_t *decoder = stored_get(&s, "decoder_input_ids", decoder_shape);
+    int32_t *ids = stored_get(c, "input_ids", shape);
+    int32_t *decoder = stored_get(c, "decoder_input_ids", decoder_shape);
     struct i8i_run_input in = row_input(ids, shape, decoder, decoder_shape, 0);
     float *first = NULL;
 
@@ -379,7 +255,7 @@ START_TEST(threads_do_not_matter)
     free(ids);
     free(decoder);
     i8i_model_free(m);
-    i8i_checkpoint_free(s.c);
+    i8i_checkpoint_free(c);
 }
 END_TEST
 
