@@ -29,7 +29,8 @@ tests_test_checkpoint_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_out_of_memory
 tests_test_out_of_memory_SOURCES = tests/test_out_of_memory.c tests/scratch.c tests/scratch.h
 tests_test_out_of_memory_LDADD = lib/libint8core.la $(CHECK_LIBS)
-tests_test_out_of_memory_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=vasprintf
+tests_test_out_of_memory_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=vasprintf \
+  -Wl,--wrap=aligned_alloc
 tests_test_out_of_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_safetensors
 tests_test_safetensors_SOURCES = tests/test_safetensors.c tests/scratch.c tests/scratch.h
@@ -98,7 +99,8 @@ tests_test_convert_dir_SOURCES = tests/test_convert_dir.c tests/convert_tools.c 
 tests_test_convert_dir_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_convert_dir_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_engine_int8
-tests_test_engine_int8_SOURCES = tests/test_engine_int8.c tests/engine_fixture.h
+tests_test_engine_int8_SOURCES = tests/test_engine_int8.c tests/engine_fixture.h \
+  tests/scratch.c tests/scratch.h
 tests_test_engine_int8_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_engine_int8_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)

@@ -8,30 +8,20 @@
 #include "base/file.h"
 #include "engine_fixture.h"
 #include "quant/quant.h"
+#include "scratch.h"
 
-#include <ftw.h>
 #include <int8tool/convert.h>
-#include <unistd.h>
 
-/* ---- converted copies, in a folder that goes when the test ends ---- */
+static char *folder; /* of a test's converted models */
 
-static char folder[] = "/tmp/int8tool-engine-XXXXXX";
-static bool folder_made;
-
-static int remove_entry(const char *path, const struct stat *st, int type,
-                        struct FTW *ftw)
+static void setup(void)
 {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
+    folder = scratch_new();
 }
 
 static void teardown(void)
 {
-    if (folder_made)
-        nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    folder_made = false;
+    scratch_remove(folder);
 }
 
 static struct i8i_model *converted(const char *source, const char *name,
@@ -42,11 +32,6 @@ static struct i8i_model *converted(const char *source, const char *name,
     struct i8_error err = {0};
     char path[PATH_BYTES];
 
-    if (!folder_made) {
-        memset(folder + strlen(folder) - 6, 'X', 6);
-        ck_assert_ptr_nonnull(mkdtemp(folder));
-        folder_made = true;
-    }
     snprintf(path, sizeof(path), "%s/%s", folder, name);
     options.model = source;
     options.output = path;
@@ -112,7 +97,7 @@ static struct i8i_model *dequantized(const struct i8i_model *m, const char *sour
     struct i8i_safetensors_entry *entries = calloc(c->n_tensors, sizeof(*entries));
     size_t n = 0, header_bytes, config_bytes;
     uint64_t file_bytes;
-    char path[PATH_BYTES + 32], from[PATH_BYTES + 32], *header, *config, *file;
+    char path[PATH_BYTES + 32], *header, *config, *file;
     struct i8_error err = {0};
 
     for (size_t i = 0; i < c->n_tensors; i++) {
@@ -142,14 +127,10 @@ static struct i8i_model *dequantized(const struct i8i_model *m, const char *sour
         memcpy(file + entries[i].offset, bytes, entries[i].bytes);
         free(bytes);
     }
-    snprintf(path, sizeof(path), "%s/plain", folder);
-    ck_assert_int_eq(i8i_make_directories(path, &err), I8_OK);
-    snprintf(path, sizeof(path), "%s/plain/model.safetensors", folder);
-    ck_assert_int_eq(i8i_write_file(path, file, file_bytes, &err), I8_OK);
-    snprintf(from, sizeof(from), "%s/config.json", source);
-    snprintf(path, sizeof(path), "%s/plain/config.json", folder);
-    ck_assert_int_eq(i8i_read_file(&config, &config_bytes, from, 1 << 20, &err), I8_OK);
-    ck_assert_int_eq(i8i_write_file(path, config, config_bytes, &err), I8_OK);
+    free(scratch_write(folder, "plain/model.safetensors", file, file_bytes));
+    snprintf(path, sizeof(path), "%s/config.json", source);
+    ck_assert_int_eq(i8i_read_file(&config, &config_bytes, path, 1 << 20, &err), I8_OK);
+    free(scratch_write(folder, "plain/config.json", config, config_bytes));
     free(entries);
     free(header);
     free(config);
@@ -381,7 +362,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, NULL, teardown);
+    tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, rows_are_where_they_belong, 0, N_CASES);
     tcase_add_test(tc, modes_and_threads);
     tcase_add_test(tc, trained_model_agrees_with_bitsandbytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every allocation of the readers fails once: the first, the second, and so on until
+ * Every allocation of the readers and of the engine fails once: the first, the second, and so on until
  * one run gets through. Each failure must be reported as such and leak nothing (the
  * sanitizer builds look). The linker puts these functions before the C library's.
  */
@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "checkpoint/checkpoint.h"
+#include "engine/engine.h"
 #include "scratch.h"
 
 #include <check.h>
@@ -26,6 +27,8 @@ void *__real_realloc(void *p, size_t n);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t alignment, size_t n);
+void *__wrap_aligned_alloc(size_t alignment, size_t n);
 
 int __real_vasprintf(char **out, const char *fmt, va_list args);
 int __wrap_vasprintf(char **out, const char *fmt, va_list args)
@@ -51,6 +54,11 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *p, size_t n)
 {
     return fails() ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t n)
+{
+    return fails() ? NULL : __real_aligned_alloc(alignment, n);
 }
 
 int __wrap_vasprintf(char **out, const char *fmt, va_list args)
@@ -160,12 +168,58 @@ START_TEST(other_things)
 }
 END_TEST
 
+/* An engine from opening to the second token, of a model that is open. */
+static const struct i8i_model *engine_model;
+
+static enum i8_status infer(const char *arg, struct i8_error *err)
+{
+    static const int32_t ids[] = {5, 9, 200, 31, 7, 12, 4};
+    const struct i8i_engine_options options = {.threads = 1};
+    struct i8i_run_input in = {.ids = ids, .n_ids = 7, .cache = true, .cache_tokens = 8};
+    struct i8i_engine *e = NULL;
+    struct i8i_run *r = NULL;
+
+    (void)arg;
+    if (engine_model->hp.arch.shape == I8I_SHAPE_ENCODER_DECODER) {
+        in.decoder_ids = ids;
+        in.n_decoder_ids = 3;
+    }
+    enum i8_status st = i8i_engine_open(&e, engine_model, &options, err);
+    if (st == I8_OK)
+        st = i8i_run_new(&r, e, &in, NULL, err);
+    if (st == I8_OK)
+        st = i8i_run_finish(r, err);
+    if (st == I8_OK)
+        st = i8i_run_extend(r, ids, 1, err);
+    if (st == I8_OK)
+        st = i8i_run_finish(r, err);
+    i8i_run_free(r);
+    i8i_engine_free(e);
+    return st;
+}
+
+START_TEST(inference)
+{
+    static const char *const names[] = {"tiny/bloom", "tiny/opt-postnorm", "tiny/t5"};
+    static const struct i8i_model_options options = {.require_family = true};
+    char *path = test_data(names[_i]);
+    struct i8i_model *m;
+    struct i8_error err = {0};
+    ck_assert_msg(i8i_model_open(&m, path, &options, &err) == I8_OK, "%s", err.message);
+    engine_model = m;
+    ck_assert_int_gt(run_through(infer, ""), 50);
+    i8i_model_free(m);
+    free(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("out_of_memory");
     TCase *t = tcase_create("out_of_memory");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, opening_checkpoints, 0, 3);
+    tcase_add_loop_test(t, inference, 0, 3);
     tcase_add_test(t, json);
     tcase_add_test(t, other_things);
     suite_add_tcase(s, t);
