@@ -141,6 +141,9 @@ static enum i8_status parse_gpu(struct list *l, const char *word, uint64_t *cont
             return status;
         card_name = word + digits + 1;
     }
+    if (word[digits] == '\0') /* a count, most likely, and 4 bytes are no card */
+        return i8i_fail(err, I8_ERR_ARG,
+                        "%s: '%s': expected a card or a size, as in 4x24GiB", what, word);
     const struct i8_plan_card *card = find_card(card_name);
     if (card != NULL)
         bytes = card->bytes;

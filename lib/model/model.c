@@ -52,6 +52,11 @@ static enum i8_status choose_rules(struct i8i_model *m,
 {
     if (m->quantization == I8I_QUANT_OTHER) {
         m->family = NULL;
+        if (options && options->require_family)
+            return i8i_fail(err, I8_ERR_UNSUPPORTED,
+                            "%s: the weights are already quantized (%s), in a way that "
+                            "cannot be run",
+                            m->name, m->quantization_name);
         return i8i_model_note(m, err, "the weights are already quantized (%s)",
                               m->quantization_name);
     }

@@ -5,7 +5,7 @@
 wrong() {
     kind=$1 glob=$2
     checkpoints "$kind"
-    for command in plan "convert -o out"; do
+    for command in plan "convert -o out" verify "generate --prompt hello"; do
         # shellcheck disable=SC2086
         refuses 1 "*$glob" int8tool $command "$kind"
     done

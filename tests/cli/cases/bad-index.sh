@@ -5,11 +5,13 @@
 lying() {
     kind=$1 glob=$2
     checkpoints "$kind"
-    for command in inspect "inspect --tree"; do
+    for command in inspect "inspect --tree" plan "convert -o out" verify \
+        "generate --prompt hello"; do
         # shellcheck disable=SC2086
         refuses 1 "*$glob" int8tool $command "$kind"
     done
-    rm -rf "$kind"
+    nothing_final out
+    rm -rf "$kind" out
 }
 
 index=model.safetensors.index.json

@@ -6,12 +6,14 @@
 broken() {
     kind=$1 glob=$2
     checkpoints "$kind"
-    for command in inspect "inspect --json"; do
+    for command in inspect "inspect --json" plan "convert -o out" verify \
+        "generate --prompt hello"; do
         # shellcheck disable=SC2086
         refuses 1 "*$kind/model.safetensors*$glob" int8tool $command "$kind"
     done
     refuses 1 "*$kind/model.safetensors*$glob" int8tool inspect "$kind/model.safetensors"
-    rm -rf "$kind"
+    nothing_final out
+    rm -rf "$kind" out
 }
 
 broken header-longer-than-file "*4096*"

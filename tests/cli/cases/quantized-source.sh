@@ -7,6 +7,7 @@ named() {
     kind=$1 glob=$2
     checkpoints "$kind"
     refuses 1 "*$kind*$glob" int8tool convert "$kind" -o out
+    refuses 1 "*$kind*$glob" int8tool generate "$kind" --prompt hello
     accepts "*" int8tool inspect "$kind"
     nothing_final out
     rm -rf "$kind" out

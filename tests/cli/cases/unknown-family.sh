@@ -7,6 +7,8 @@ checkpoints unknown-family bare-file
 accepts "*Quagga*" int8tool inspect --tree unknown-family
 accepts "*Quagga*" int8tool convert unknown-family -o a
 [ -f a/int8tool.json ] || fail "a was not written"
+refuses 1 "*Quagga*" int8tool generate unknown-family --prompt hello
+refuses 1 "*Quagga*" int8tool verify unknown-family a --prompt hello
 
 # Embeddings look like any matrix here: they are converted, and warned of.
 accepts "*" int8tool inspect bare-file/weights.safetensors
