@@ -243,6 +243,35 @@ START_TEST(refuses_bad_lengths)
 }
 END_TEST
 
+START_TEST(names_other_formats)
+{
+    static const struct {
+        const char *bytes, *message;
+    } rows[] = {
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+         "a Git LFS pointer"},
+        {"<!DOCTYPE html><html></html>", "an HTML page"},
+        {"GGUF\3 and so on", "a GGUF file"},
+        {"\x89HDF\r\n\x1a\n", "an HDF5 file"},
+        {"\x1f\x8b\x08 and so on", "a gzip file"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *path =
+            scratch_write(dir, "model.safetensors", rows[i].bytes, strlen(rows[i].bytes));
+        expect_refusal(path, I8_ERR_UNSUPPORTED, rows[i].message);
+        free(path);
+    }
+    /* A header of 35,615 bytes begins like gzip, and is none. */
+    static char same[8 + 0x8b1f] = "\x1f\x8b\0\0\0\0\0\0{}";
+    memset(same + 10, ' ', sizeof same - 10);
+    char *path = scratch_write(dir, "t.safetensors", same, sizeof same);
+    struct i8i_checkpoint *c;
+    ck_assert_int_eq(i8i_checkpoint_open_file(&c, path, NULL), I8_OK);
+    i8i_checkpoint_free(c);
+    free(path);
+}
+END_TEST
+
 START_TEST(names_in_messages_stay_one_line)
 {
     static const char h[] = "{\"a\\nint8tool: done\\u001b[2J\":1}";
@@ -413,6 +442,7 @@ int main(void)
     tcase_add_loop_test(t, reads_good_headers, 0, sizeof good / sizeof good[0]);
     tcase_add_loop_test(t, refuses_bad_headers, 0, sizeof bad / sizeof bad[0]);
     tcase_add_test(t, refuses_bad_lengths);
+    tcase_add_test(t, names_other_formats);
     tcase_add_test(t, names_in_messages_stay_one_line);
     tcase_add_test(t, gives_metadata);
     tcase_add_loop_test(t, header_is_the_reference_writers, 0, 3);

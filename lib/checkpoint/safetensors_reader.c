@@ -39,6 +39,27 @@ static enum i8_status bad_tensor(const struct header *h, const char *name,
                     expected);
 }
 
+/* What a file that is no safetensors file may be instead, by its first bytes; all of
+ * these read as impossible header lengths. */
+static const char *foreign_kind(const unsigned char prefix[8])
+{
+    static const struct {
+        const char *magic, *kind;
+    } kinds[] = {
+        {"version ", "a Git LFS pointer; fetch the file itself with 'git lfs pull'"},
+        {"<!DOCTYP", "an HTML page"},
+        {"<!doctyp", "an HTML page"},
+        {"<html", "an HTML page"},
+        {"GGUF", "a GGUF file"},
+        {"\x89HDF", "an HDF5 file (TensorFlow weights)"},
+        {"\x1f\x8b", "a gzip file"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (memcmp(prefix, kinds[i].magic, strlen(kinds[i].magic)) == 0)
+            return kinds[i].kind;
+    return NULL;
+}
+
 static enum i8_status read_text(struct i8i_source *source, char **text, size_t *length,
                                 struct i8_error *err)
 {
@@ -54,6 +75,11 @@ static enum i8_status read_text(struct i8i_source *source, char **text, size_t *
     uint64_t n = 0;
     for (int i = 7; i >= 0; i--)
         n = n << 8 | prefix[i];
+    const char *foreign = foreign_kind(prefix);
+    if (n > I8I_MAX_HEADER_BYTES && foreign != NULL)
+        return i8i_fail(err, I8_ERR_UNSUPPORTED,
+                        "%s: expected a safetensors or PyTorch file, found %s",
+                        source->name, foreign);
     if (n > I8I_MAX_HEADER_BYTES)
         return i8i_fail(err, I8_ERR_DATA,
                         "%s: header of %" PRIu64 " bytes, at most %u allowed (is this a "
