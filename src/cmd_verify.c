@@ -12,9 +12,9 @@
 
 static int run_golden(const struct arguments *args, const struct i8_runtime *runtime)
 {
-    static const char *const others[] = {"prompt",  "text",         "tokens", "window",
-                                         "windows", "generate",     "layers", "min-top1",
-                                         "max-kl",  "max-ppl-ratio"};
+    static const char *const others[] = {"prompt",   "text",     "tokens",       "window",
+                                         "windows",  "generate", "layers",       "report",
+                                         "min-top1", "max-kl",   "max-ppl-ratio"};
     double max_rel_l2 = I8_GOLDEN_MAX_REL_L2;
     struct i8_error err = {0};
     struct i8_golden_result result;
@@ -65,8 +65,8 @@ static bool parse(struct i8_verify_options *o, const struct arguments *args, int
         *status = usage_error(args, "--max-rel-l2 is a limit for --golden");
         return false;
     }
-    static const char *const pairs[] = {"generate", "layers", "min-top1", "max-kl",
-                                        "max-ppl-ratio"};
+    static const char *const pairs[] = {"generate", "layers", "report",
+                                        "min-top1", "max-kl", "max-ppl-ratio"};
     for (size_t i = 0; arg_operands(args) == 1 && i < sizeof pairs / sizeof *pairs; i++) {
         if (arg_given(args, pairs[i])) {
             *status =
@@ -102,6 +102,10 @@ static int run(const struct arguments *args)
         verify_table(&result, &options);
         status = EXIT_DONE;
     }
+    if (arg_given(args, "report") &&
+        verify_report(arg_value(args, "report"), arg_operand(args, 0), converted, &result,
+                      &options, &err) != I8_OK)
+        status = report_error(&err);
     if (status == EXIT_DONE && !result.pass)
         status = EXIT_NO;
     i8_verify_result_free(&result);
@@ -143,6 +147,10 @@ static const struct option_spec options[] = {
      .arg = "F",
      .fallback = "1.01",
      .help = "largest perplexity of the converted model over the original's"},
+    {.name = "report",
+     .arg = "FILE.html",
+     .help =
+         "write the numbers and each layer's error as a page that needs nothing else"},
     {.name = "golden",
      .arg = "FILE.safetensors",
      .help = "compare one model with outputs that another framework stored: input_ids, "

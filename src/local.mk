@@ -15,7 +15,8 @@ src_int8tool_SOURCES = \
   src/man_page.c \
   src/output.c src/output.h \
   src/run_options.c src/run_options.h \
-  src/verify_print.c src/verify_print.h
+  src/verify_print.c src/verify_print.h \
+  src/verify_report.c
 src_int8tool_LDADD = lib/libint8core.la
 
 # The man page and the completions come from the program's own tables. They depend on the
