@@ -70,6 +70,8 @@ static const char *missing_switch(const struct i8i_arch *a)
         return "rotary scaling other than linear and llama3";
     if (a->rope_local_theta > 0.0 && a->rope_local_theta != a->rope_theta)
         return "a rotary base of their own for sliding blocks";
+    if (a->alibi_scale > 0.0 || (a->alibi_max > 0.0 && a->alibi_max != 8.0))
+        return "ALiBi other than BLOOM's";
     if (a->qkv_clip > 0.0)
         return "clipped queries, keys and values";
     return NULL;

@@ -41,10 +41,9 @@ static enum i8_status choose_aliases(struct i8i_walk *w)
         return i8i_nomem(w->err);
     for (size_t i = 0; i < n; i++) {
         const struct i8i_node *row = &w->family->nodes[i];
-        if (row->alias)
-            w->aliased[i] =
-                !any_has_part(w->m->checkpoint, row->name) &&
-                (*row->alias == '\0' || any_has_part(w->m->checkpoint, row->alias));
+        if (row->alias) /* "": the checkpoint has no such level */
+            w->aliased[i] = *row->alias ? any_has_part(w->m->checkpoint, row->alias)
+                                        : !any_has_part(w->m->checkpoint, row->name);
     }
     return I8_OK;
 }

@@ -132,7 +132,9 @@ struct i8i_arch {
     double logit_scale;            /* multiplies logits; 0: 1 */
     bool attention_scale_by_block; /* and divided by the block's index + 1 (GPT-2's
                                       option) */
-    double qkv_clip; /* queries, keys and values are held in ±this; 0: not */
+    double alibi_scale; /* multiplies ALiBi's bias (Falcon: 1/sqrt(head_dim)); 0: 1 */
+    double alibi_max;   /* ALiBi's last slope is 2 to the power of minus this; 0: 8 */
+    double qkv_clip;    /* queries, keys and values are held in ±this; 0: not */
     double attention_softcap, logit_softcap; /* 0: none (Gemma 2) */
     double rope_theta;
     double rope_local_theta; /* of sliding layers, where it differs (Gemma 3); 0: same */
@@ -226,6 +228,8 @@ enum i8i_role {
     I8I_ROLE_SHARED_EXPERT_GATE,
     I8I_ROLE_EXPERTS_GATE_UP, /* bare 3-D parameters of all experts of a block */
     I8I_ROLE_EXPERTS_DOWN,
+    I8I_ROLE_Q_HEAD_NORM, /* norms with weights of their own for each head */
+    I8I_ROLE_K_HEAD_NORM,
     I8I_ROLE_Q_A, /* multi-head latent attention: low-rank pairs */
     I8I_ROLE_Q_A_NORM,
     I8I_ROLE_Q_B,

@@ -53,6 +53,7 @@ static enum i8_status derive(struct i8i_hparams *hp, const i8i_json *config,
         hp->flags |= FLAG_SEQUENTIAL;
     if (i8i_config_bool(config, "alibi", false)) {
         hp->arch.position = I8I_POS_ALIBI;
+        hp->arch.alibi_scale = 1 / __builtin_sqrt((double)d[I8I_DIM_HEAD_DIM]);
         d[I8I_DIM_ROTARY] = d[I8I_DIM_HEAD_DIM]; /* the module is there all the same */
     }
     return I8_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Gemma 1 to 3 (text): embeddings scaled by the square root of their width, norms that
- * add one to their weights; from 2 on norms on both sides of a sublayer and blocks
- * that see a window in turn; 2 caps logits, 3 norms queries and keys.
+ * Gemma 1 and 2: embeddings scaled by the square root of their width, norms that add one
+ * to their weights; 2 has norms on both sides of a sublayer, every other block sees a
+ * window, and logits are capped.
  */
 #include "config.h"
 
@@ -35,16 +35,6 @@ static enum i8_status derive2(struct i8i_hparams *hp, const i8i_json *config,
     return derive(hp, config, err);
 }
 
-static enum i8_status derive3(struct i8i_hparams *hp, const i8i_json *config,
-                              struct i8_error *err)
-{
-    enum i8_status st = derive2(hp, config, err);
-    hp->window_rule = I8I_WINDOW_PERIOD;
-    return st ? st
-              : i8i_config_dim(&hp->window_arg, config,
-                               "sliding_window_pattern|_sliding_window_pattern", 6, err);
-}
-
 static const struct i8i_config_key keys[] = {
     I8I_LLAMA_KEYS, {I8I_DIM_HEAD_DIM, "head_dim", 256}, I8I_KEYS_END};
 static const struct i8i_config_key keys2[] = {I8I_LLAMA_KEYS,
@@ -58,7 +48,6 @@ static const struct i8i_config_key keys2[] = {I8I_LLAMA_KEYS,
     I8I_NORM(3, "post_attention_layernorm", P "RMSNorm", ATTN_POST_NORM, HIDDEN), \
     I8I_NORM(3, "pre_feedforward_layernorm", P "RMSNorm", MLP_NORM, HIDDEN), \
     I8I_NORM(3, "post_feedforward_layernorm", P "RMSNorm", MLP_POST_NORM, HIDDEN)
-#define FREQUENCIES(n) I8I_BUFFER(2, n, .rows = I8I_DIM_ROTARY_HALF)
 /* clang-format on */
 
 static const struct i8i_node nodes[] = {
@@ -85,27 +74,6 @@ static const struct i8i_node nodes2[] = {
     I8I_LLAMA_END("Gemma2"),
 };
 
-static const struct i8i_node nodes3[] = {
-    I8I_MODULE(0, "model", "Gemma3TextModel"),
-    I8I_EMBEDDING(1, "embed_tokens", "Gemma3TextScaledWordEmbedding", EMBED, VOCAB,
-                  HIDDEN),
-    I8I_BUFFER(2, "embed_scale"),
-    I8I_LLAMA_BLOCKS("Gemma3"),
-    I8I_LLAMA_ATTENTION("Gemma3", i8i_when_attention_bias, i8i_when_attention_bias),
-    I8I_NORM(4, "q_norm", "Gemma3RMSNorm", Q_NORM, HEAD_DIM),
-    I8I_NORM(4, "k_norm", "Gemma3RMSNorm", K_NORM, HEAD_DIM),
-    I8I_LLAMA_MLP("Gemma3", NULL),
-    NORMS("Gemma3"),
-    I8I_NORM(1, "norm", "Gemma3RMSNorm", FINAL_NORM, HIDDEN),
-    I8I_MODULE(1, "rotary_emb", "Gemma3RotaryEmbedding"),
-    FREQUENCIES("full_attention_inv_freq"),
-    FREQUENCIES("full_attention_original_inv_freq"),
-    FREQUENCIES("sliding_attention_inv_freq"),
-    FREQUENCIES("sliding_attention_original_inv_freq"),
-    I8I_LINEAR(0, "lm_head", HEAD, VOCAB, HIDDEN),
-    I8I_NODE_END,
-};
-
 const struct i8i_family i8i_family_gemma = {
     I8I_LLAMA_FAMILY("gemma", "Gemma"),
     .keys = keys,
@@ -123,15 +91,4 @@ const struct i8i_family i8i_family_gemma2 = {
                                 1e4)},
     .tied_by_default = true,
     .nodes = nodes2,
-};
-
-const struct i8i_family i8i_family_gemma3 = {
-    I8I_LLAMA_FAMILY("gemma3_text", "Gemma3"),
-    .keys = keys2,
-    .derive = derive3,
-    .arch = {I8I_ROTARY_DECODER(RMS_PLUS_ONE, SANDWICH, ROTARY, GELU_TANH, true, 1e-6,
-                                1e6),
-             .rope_local_theta = 1e4},
-    .tied_by_default = true,
-    .nodes = nodes3,
 };

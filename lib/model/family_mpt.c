@@ -15,6 +15,7 @@ static enum i8_status derive(struct i8i_hparams *hp, const i8i_json *config,
         4 * hp->dim[I8I_DIM_HIDDEN]; /* whatever expansion_ratio says */
     hp->arch.attention_scale =
         i8i_json_double(i8i_json_get(attention, "softmax_scale"), 0);
+    hp->arch.alibi_max = i8i_json_double(i8i_json_get(attention, "alibi_bias_max"), 8);
     hp->arch.qkv_clip = i8i_json_double(i8i_json_get(attention, "clip_qkv"), 0);
     return I8_OK;
 }

@@ -11,13 +11,13 @@
 extern const struct i8i_family i8i_family_bart, i8i_family_bert, i8i_family_bloom,
     i8i_family_clip, i8i_family_cohere, i8i_family_deepseek_v2, i8i_family_deepseek_v3,
     i8i_family_distilbert, i8i_family_falcon, i8i_family_gemma, i8i_family_gemma2,
-    i8i_family_gemma3, i8i_family_gpt2, i8i_family_gpt_bigcode, i8i_family_gpt_neo,
-    i8i_family_gpt_neox, i8i_family_gpt_oss, i8i_family_gptj, i8i_family_llama,
-    i8i_family_mistral, i8i_family_mixtral, i8i_family_mpt, i8i_family_mt5,
-    i8i_family_olmo2, i8i_family_opt, i8i_family_phi, i8i_family_phi3, i8i_family_qwen2,
-    i8i_family_qwen2_moe, i8i_family_qwen3, i8i_family_qwen3_moe, i8i_family_roberta,
-    i8i_family_stablelm, i8i_family_starcoder2, i8i_family_t5, i8i_family_t5_base,
-    i8i_family_t5_encoder, i8i_family_vit, i8i_family_whisper;
+    i8i_family_gemma3, i8i_family_gemma3_vision, i8i_family_gpt2, i8i_family_gpt_bigcode,
+    i8i_family_gpt_neo, i8i_family_gpt_neox, i8i_family_gpt_oss, i8i_family_gptj,
+    i8i_family_llama, i8i_family_mistral, i8i_family_mixtral, i8i_family_mpt,
+    i8i_family_mt5, i8i_family_olmo2, i8i_family_opt, i8i_family_phi, i8i_family_phi3,
+    i8i_family_qwen2, i8i_family_qwen2_moe, i8i_family_qwen3, i8i_family_qwen3_moe,
+    i8i_family_roberta, i8i_family_stablelm, i8i_family_starcoder2, i8i_family_t5,
+    i8i_family_t5_base, i8i_family_t5_encoder, i8i_family_vit, i8i_family_whisper;
 
 /* clang-format off */
 const struct i8i_family *const i8i_families[] = {
@@ -33,6 +33,7 @@ const struct i8i_family *const i8i_families[] = {
     &i8i_family_gemma,
     &i8i_family_gemma2,
     &i8i_family_gemma3,
+    &i8i_family_gemma3_vision,
     &i8i_family_gpt2,
     &i8i_family_gpt_bigcode,
     &i8i_family_gpt_neo,

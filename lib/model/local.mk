@@ -8,7 +8,7 @@ lib_libint8core_la_SOURCES += \
   lib/model/family.h lib/model/nodes.h lib/model/family_table.c \
   lib/model/family_bart.c lib/model/family_bert.c lib/model/family_bloom.c \
   lib/model/family_clip.c lib/model/family_cohere.c lib/model/family_deepseek.c \
-  lib/model/family_distilbert.c lib/model/family_falcon.c lib/model/family_gemma.c \
+  lib/model/family_distilbert.c lib/model/family_falcon.c lib/model/family_gemma.c lib/model/family_gemma3.c \
   lib/model/family_gpt2.c lib/model/family_gpt_neo.c lib/model/family_gpt_neox.c \
   lib/model/family_gpt_oss.c lib/model/family_gptj.c lib/model/family_llama.c \
   lib/model/family_mistral.c lib/model/family_mixtral.c lib/model/family_mpt.c \

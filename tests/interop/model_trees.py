@@ -65,6 +65,10 @@ CONFIGS = {
     "falcon-alibi": ("FalconForCausalLM", dict(
         vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, alibi=True,
         bias=True, parallel_attn=False, multi_query=False)),
+    "gemma3-vision": ("Gemma3ForConditionalGeneration", dict(
+        text_config=dict(GQA, head_dim=12, num_hidden_layers=7), mm_tokens_per_image=4,
+        vision_config=dict(hidden_size=24, intermediate_size=40, num_hidden_layers=3,
+                           num_attention_heads=2, image_size=32, patch_size=8))),
     "gemma3_text": ("Gemma3ForCausalLM", dict(GQA, head_dim=12, num_hidden_layers=7)),
     "gpt_bigcode": ("GPTBigCodeForCausalLM", dict(
         vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64)),
