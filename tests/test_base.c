@@ -66,6 +66,19 @@ START_TEST(errno_decides_the_status)
 }
 END_TEST
 
+START_TEST(statuses_have_names)
+{
+    for (int i = I8_OK; i <= I8_ERR_CANCELLED; i++) {
+        ck_assert_str_ne(i8_status_name((enum i8_status)i), "unknown status");
+        for (int j = I8_OK; j < i; j++)
+            ck_assert_str_ne(i8_status_name((enum i8_status)i),
+                             i8_status_name((enum i8_status)j));
+    }
+    ck_assert_str_eq(i8_status_name((enum i8_status)99), "unknown status");
+    ck_assert_str_eq(i8_version(), PACKAGE_VERSION);
+}
+END_TEST
+
 static void keep_line(void *ctx, enum i8_log_level level, const char *message)
 {
     snprintf(ctx, 64, "%d %s", (int)level, message);
@@ -483,6 +496,7 @@ int main(void)
     tcase_add_test(t, messages_are_one_line);
     tcase_add_test(t, long_messages_end_at_a_character);
     tcase_add_test(t, errno_decides_the_status);
+    tcase_add_test(t, statuses_have_names);
     tcase_add_test(t, logs);
     tcase_add_test(t, buffer_stops_at_its_cap);
     tcase_add_test(t, allocation_is_checked);

@@ -472,6 +472,10 @@ START_TEST(reads_large_views)
     ck_assert_int_eq(i8i_tensor_read(c, t, got, 4 * (5 * rows + 2), 12, &err), I8_OK);
     for (size_t j = 0; j < 3; j++)
         ck_assert_uint_eq(got[j], (2 + j) * cols + 5);
+    /* two that lie at the two ends of the storage */
+    ck_assert_int_eq(i8i_tensor_read(c, t, got, 4 * (6 * rows - 1), 8, &err), I8_OK);
+    ck_assert_uint_eq(got[0], (rows - 1) * cols + 5);
+    ck_assert_uint_eq(got[1], 6);
     i8i_checkpoint_free(c);
     free(got);
     free(values);
