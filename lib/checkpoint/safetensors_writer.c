@@ -47,8 +47,8 @@ static enum i8_status check_names(const struct i8i_safetensors_entry *entries,
     return st;
 }
 
-static void write_entry(struct i8i_json_writer *w, const struct i8i_safetensors_entry *e,
-                        uint64_t begin)
+/* e->offset counts from the start of the data here. */
+static void write_entry(struct i8i_json_writer *w, const struct i8i_safetensors_entry *e)
 {
     i8i_jw_key(w, e->name);
     i8i_jw_begin_object(w);
@@ -60,14 +60,13 @@ static void write_entry(struct i8i_json_writer *w, const struct i8i_safetensors_
     i8i_jw_end_array(w);
     i8i_jw_key(w, "data_offsets");
     i8i_jw_begin_array(w);
-    i8i_jw_u64(w, begin);
-    i8i_jw_u64(w, begin + e->bytes);
+    i8i_jw_u64(w, e->offset);
+    i8i_jw_u64(w, e->offset + e->bytes);
     i8i_jw_end_array(w);
     i8i_jw_end_object(w);
 }
 
-/* The 8 length bytes stand in front as blanks until the length is known. Offsets of
- * the entries are still counted from the start of the data. */
+/* The 8 length bytes stand in front as blanks until the length is known. */
 static void write_header(struct i8i_json_writer *w,
                          const struct i8i_safetensors_entry *entries, size_t count,
                          const char *const *metadata)
@@ -81,7 +80,7 @@ static void write_header(struct i8i_json_writer *w,
         i8i_jw_kv_string(w, metadata[0], metadata[1]);
     i8i_jw_end_object(w);
     for (size_t i = 0; i < count; i++)
-        write_entry(w, &entries[i], entries[i].offset);
+        write_entry(w, &entries[i]);
     i8i_jw_end_object(w);
     i8i_buffer_append(&w->buffer, "        ", -w->buffer.length % 8);
 }
