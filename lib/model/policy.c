@@ -260,9 +260,10 @@ enum i8_status i8i_model_skip_list(const char ***names, size_t *count,
         if (!is_linear(mod))
             continue;
         enum i8i_decision d = i8i_model_decide(m, i, reader, skip);
-        /* Fused experts and routers are no modules where they are kept. */
+        /* Fused experts and routers are no modules where they are kept (of an unknown
+         * family they may be). */
         if (d == I8I_CONVERT || d == I8I_KEEP_FUSED_EXPERT ||
-            (d == I8I_KEEP_ROUTER && reader == I8I_READER_TRANSFORMERS5))
+            (d == I8I_KEEP_ROUTER && reader == I8I_READER_TRANSFORMERS5 && m->family))
             continue;
         (*names)[n++] = mod->path;
         if (strcmp(mod->stored_path, mod->path) != 0 && !m->prefix_added)

@@ -29,6 +29,7 @@ struct branch {
     bool numbered;   /* the name is a number */
     bool list;       /* two or more children, all numbered */
     bool holds_list; /* it or something below it is a list of blocks */
+    bool router;     /* a "gate" or "router" beside "experts" */
 };
 
 struct forest {
@@ -233,6 +234,18 @@ static enum i8_status sort_children(struct forest *f, size_t index)
     return I8_OK;
 }
 
+/* What stands beside experts and is called so chooses among them. */
+static void mark_router(struct forest *f, const struct branch *parent)
+{
+    bool experts = false;
+    for (size_t c = parent->first_child; c != NONE; c = f->branches[c].next)
+        experts |= strcmp(f->branches[c].name, "experts") == 0;
+    for (size_t c = parent->first_child; experts && c != NONE; c = f->branches[c].next) {
+        struct branch *br = &f->branches[c];
+        br->router = strcmp(br->name, "gate") == 0 || strcmp(br->name, "router") == 0;
+    }
+}
+
 /* Children come after their parents in the array, so one backward pass sees them
  * first. */
 static enum i8_status arrange(struct forest *f)
@@ -245,6 +258,7 @@ static enum i8_status arrange(struct forest *f)
             br->holds_list |= f->branches[c].holds_list;
         }
         br->holds_list |= br->list;
+        mark_router(f, br);
         enum i8_status st = sort_children(f, i);
         if (st)
             return st;
@@ -287,12 +301,18 @@ static void classify(const struct forest *f, const struct branch *br,
     } else if (weight->rank == 2 && (is_floating(weight->dtype) || int8_row)) {
         mod->likely_embedding = sounds_like_embedding(br->name);
         bool head = mod->block < 0 && sounds_like_head(br->name);
-        /* With a config.json some reader has its own idea of the embeddings; a bare
+        mod->kind = I8I_NODE_LINEAR;
+        mod->class_name = "Linear";
+        mod->role = head ? I8I_ROLE_HEAD : br->router ? I8I_ROLE_ROUTER : I8I_ROLE_NONE;
+        /* With a config.json some reader has its own idea of what is a Linear; a bare
          * file is all matrices. */
-        bool embedding = mod->likely_embedding && !head && f->m->config;
-        mod->kind = embedding ? I8I_NODE_EMBEDDING : I8I_NODE_LINEAR;
-        mod->class_name = embedding ? "Embedding" : "Linear";
-        mod->role = head ? I8I_ROLE_HEAD : I8I_ROLE_NONE;
+        if (f->m->config && mod->likely_embedding && !head) {
+            mod->kind = I8I_NODE_EMBEDDING;
+            mod->class_name = "Embedding";
+        } else if (f->m->config && holds_word(br->name, "norm")) {
+            mod->kind = I8I_NODE_NORM; /* one row a head */
+            mod->class_name = "Norm";
+        }
         mod->rows = weight->shape[0];
         mod->cols = weight->shape[1];
     } else if (weight->rank > 2) {
