@@ -109,7 +109,8 @@ endif
 EXTRA_DIST += tests/data
 
 # Fuzz targets, here over fixed seeds; tests/fuzz/run.sh says how to let a fuzzer at them.
-fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_json tests/fuzz/fuzz_safetensors
+fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_json tests/fuzz/fuzz_safetensors \
+  tests/fuzz/fuzz_tokenizer
 check_PROGRAMS += $(fuzz_targets)
 tests_fuzz_fuzz_bin_SOURCES = tests/fuzz/fuzz_bin.c tests/fuzz/driver.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_bin_LDADD = lib/libint8core.la
@@ -118,6 +119,9 @@ tests_fuzz_fuzz_json_LDADD = lib/libint8core.la
 tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c tests/fuzz/driver.c \
   tests/fuzz/fuzz.h
 tests_fuzz_fuzz_safetensors_LDADD = lib/libint8core.la
+tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c tests/fuzz/driver.c \
+  tests/fuzz/fuzz.h
+tests_fuzz_fuzz_tokenizer_LDADD = lib/libint8core.la
 dist_check_SCRIPTS += tests/fuzz/run.sh
 TESTS += tests/fuzz/run.sh
 

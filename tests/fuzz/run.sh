@@ -33,3 +33,22 @@ seed 2.safetensors '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[
     printf 'K\000K\002K\003\206K\003K\001\206\211ccollections\nOrderedDict\n)RtRu.'
 } >1.pkl
 "$fuzz/fuzz_bin" 1.pkl "$I8_TEST_DATA/tiny/bloom-bin/pytorch_model-00001-of-00002.bin"
+
+# A small vocabulary, once behind a split pattern, once with everything else.
+vocab='"vocab":{"a":0,"e":1,"Ġ":2,"aa":3,"<s>":4,"s":5,"Ġe":6}'
+cat >1.tokenizer.json <<END
+{"model":{"type":"BPE",$vocab,"merges":["a a",["Ġ","e"]]},"decoder":{"type":"ByteLevel"},
+"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":
+"(?i:'s|[dm])|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}++|\\\\p{N}{1,3}| ?[^\\\\s(|[.,]a-z]+|\\\\s+(?!\\\\S)|(?<=a)\\\\x{61}*?"},
+"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}}
+END
+cat >2.tokenizer.json <<END
+{"added_tokens":[{"id":4,"content":"<s>","special":true,"lstrip":true,"rstrip":true},
+{"id":7,"content":"fox","single_word":true}],"normalizer":{"type":"NFC"},
+"model":{$vocab,"merges":[],"unk_token":"<s>","fuse_unk":true,"ignore_merges":true},
+"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
+{"type":"Punctuation","behavior":"MergedWithNext"},{"type":"ByteLevel"}]},
+"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},
+{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[4]}}},"decoder":{"type":"ByteLevel"}}
+END
+"$fuzz/fuzz_tokenizer" 1.tokenizer.json 2.tokenizer.json
