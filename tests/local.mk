@@ -130,7 +130,8 @@ TESTS += tests/fuzz/run.sh
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \
   tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
   tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
-  tests/interop/test_transformers.py \
+  tests/interop/test_transformers.py tests/interop/model_trees.py \
+  tests/interop/test_model_trees.py \
   tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)
@@ -168,7 +169,6 @@ installcheck-local:
 	  datadir='$(DESTDIR)$(datadir)' mandir='$(DESTDIR)$(mandir)' \
 	  PKG_CONFIG='$(PKG_CONFIG) --define-prefix' \
 	  $(SHELL) $(top_srcdir)/tests/check_installed.sh $(top_srcdir)
-EXTRA_DIST += tests/interop/model_trees.py
 
 # How fast convert is; tests/bench/convert.sh says against what.
 EXTRA_PROGRAMS = tests/bench/copy_floor
