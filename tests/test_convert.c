@@ -372,6 +372,76 @@ START_TEST(nonfinite_rest)
 }
 END_TEST
 
+/* tiny-llama with a stored lm_head.weight beside the embedding that it is tied to. */
+static const char *llama_with_head(bool same)
+{
+    enum { MOST = 64 };
+    struct i8i_safetensors_entry entries[MOST];
+    struct i8i_checkpoint *c;
+    char *header;
+    size_t header_bytes, count;
+    uint64_t file_bytes;
+    const char *folder = kept_data("tiny-llama");
+    const char *config = file_text(folder, "config.json", &count);
+    free(scratch_write(kept_path(dir, "headed"), "config.json", config, count));
+    ck_assert_int_eq(
+        i8i_checkpoint_open_file(&c, kept_path(folder, "model.safetensors"), NULL),
+        I8_OK);
+    count = c->n_tensors + 1;
+    ck_assert_uint_le(count, MOST);
+    for (size_t i = 0; i < count; i++) {
+        const struct i8i_tensor *t =
+            i < c->n_tensors ? &c->tensors[i]
+                             : i8i_checkpoint_find(c, "model.embed_tokens.weight");
+        entries[i] = (struct i8i_safetensors_entry){
+            .name = i < c->n_tensors ? t->name : "lm_head.weight",
+            .dtype = t->dtype,
+            .rank = t->rank,
+            .shape = {t->shape[0], t->shape[1]}};
+    }
+    ck_assert_int_eq(i8i_safetensors_layout(&header, &header_bytes, &file_bytes, entries,
+                                            count, NULL, NULL),
+                     I8_OK);
+    char *bytes = calloc(1, (size_t)file_bytes);
+    memcpy(bytes, header, header_bytes);
+    for (size_t i = 0; i < count; i++) {
+        const bool head = strcmp(entries[i].name, "lm_head.weight") == 0;
+        const struct i8i_tensor *t =
+            i8i_checkpoint_find(c, head ? "model.embed_tokens.weight" : entries[i].name);
+        char *to = bytes + entries[i].offset;
+        ck_assert_int_eq(i8i_tensor_read(c, t, to, 0, (size_t)t->bytes, NULL), I8_OK);
+        if (head && !same)
+            to[t->bytes - 1] ^= 1;
+    }
+    free(scratch_write(kept_path(dir, "headed"), "model.safetensors", bytes,
+                       (size_t)file_bytes));
+    free(bytes);
+    free(header);
+    i8i_checkpoint_free(c);
+    return kept_path(dir, "headed");
+}
+
+START_TEST(tied_copies)
+{
+    struct conversion plain = conversion_of(kept_data("tiny-llama"), dir, "plain"),
+                      c = conversion_of(llama_with_head(true), dir, "out");
+    size_t n, m;
+    conversion_run(&plain, I8_OK);
+    conversion_run(&c, I8_OK);
+    const char *x = file_text(plain.options.output, "model.safetensors", &n),
+               *y = file_text(c.options.output, "model.safetensors", &m);
+    ck_assert_uint_eq(n, m);
+    ck_assert_mem_eq(x, y, n);
+    llama_with_head(false);
+    c.options.force = true;
+    conversion_run(&c, I8_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(c.err.message, "'lm_head.weight' differs"));
+    ck_assert(exists(c.options.output, "int8tool.json")); /* what was there stays */
+    conversion_free(&plain);
+    conversion_free(&c);
+}
+END_TEST
+
 START_TEST(quantized_source)
 {
     struct conversion c = conversion_of(kept_data("tiny-llama"), dir, "out");
@@ -403,6 +473,7 @@ int main(void)
     tcase_add_test(c, no_hash);
     tcase_add_loop_test(c, nonfinite_is_refused_by_name, 0, 3);
     tcase_add_test(c, nonfinite_rest);
+    tcase_add_test(c, tied_copies);
     tcase_add_test(c, quantized_source);
     suite_add_tcase(s, c);
     SRunner *runner = srunner_create(s);

@@ -152,8 +152,10 @@ enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
         st = i8i_staging_open(&staging, plan, err);
     if (st == I8_OK) {
         i8i_convert_advise(plan);
-        st = i8i_pipeline_run(&report, plan, staging, tuning, err);
+        st = i8i_convert_check_tied(plan, err);
     }
+    if (st == I8_OK)
+        st = i8i_pipeline_run(&report, plan, staging, tuning, err);
     if (st == I8_OK)
         st = check_unchanged(plan, err);
     if (st == I8_OK)

@@ -134,6 +134,11 @@ enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
 /* advice.c: what a user should know about this plan, as warnings and notes. */
 void i8i_convert_advise(const struct i8i_convert_plan *p);
 
+/* tied_copies.c: are the stored copies of tied parameters, which are left out, really
+ * copies? Reads them. */
+enum i8_status i8i_convert_check_tied(const struct i8i_convert_plan *p,
+                                      struct i8_error *err) I8I_MUST_CHECK;
+
 /* Adds an output file; head (may be NULL) is copied into the arena. */
 enum i8_status i8i_plan_add_output(struct i8i_convert_plan *p, uint32_t *index,
                                    const char *name, uint64_t bytes, const char *head,

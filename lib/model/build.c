@@ -289,8 +289,9 @@ static enum i8_status list_leftovers(struct i8i_builder *b, struct i8_error *err
     }
     if (unknown)
         return i8i_model_note(
-            m, err, "%zu tensor%s not part of %s and left out, first '%s'", unknown,
-            unknown == 1 ? " is" : "s are", m->architecture, m->unexpected[0]->name);
+            m, err, "%zu tensor%s not part of %s, which does not use them, first '%s'",
+            unknown, unknown == 1 ? " is" : "s are", m->architecture,
+            m->unexpected[0]->name);
     return I8_OK;
 }
 
