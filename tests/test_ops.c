@@ -102,6 +102,30 @@ START_TEST(fp32_products_without_avx512)
 }
 END_TEST
 
+/* A NaN in a weight or an input spoils its own column or row of the result, no other. */
+START_TEST(nan_stays_where_it_is)
+{
+    enum { N = 7, ROWS = 200, COLS = 90 };
+    struct fixture f = fixture_open(2, i8i_isa_best());
+    struct i8i_matrix *m = fixture_matrix(&f, I8I_MATRIX_F32, ROWS, COLS, false);
+    struct i8i_view x = fixture_mem(&f, N, COLS), y = fixture_mem(&f, N, ROWS);
+    float *w = calloc(ROWS * COLS, sizeof(float));
+
+    w[150 * COLS + 89] = NAN;
+    host(&f, x)[3 * COLS + 5] = NAN;
+    f.b->ops->matrix_put(f.b, m, 0, ROWS, I8_DTYPE_F32, w, NULL);
+    f.b->ops->linear(f.b, y, x, N, m, 0.0f);
+    for (size_t r = 0; r < N; r++)
+        for (size_t o = 0; o < ROWS; o++)
+            ck_assert(!isfinite(host(&f, y)[r * ROWS + o]) == (r == 3 || o == 150));
+    free(w);
+    f.b->ops->matrix_free(f.b, m);
+    fixture_drop(&f, x);
+    fixture_drop(&f, y);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(openmp_setting_is_put_back)
 {
     int (*get)(void) = NULL;
@@ -509,6 +533,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, fp32_products_are_exact);
     tcase_add_test(tc, fp32_products_without_avx512);
+    tcase_add_test(tc, nan_stays_where_it_is);
     tcase_add_test(tc, openmp_setting_is_put_back);
     tcase_add_test(tc, activations);
     tcase_add_test(tc, norms);

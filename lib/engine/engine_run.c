@@ -230,6 +230,7 @@ enum i8_status i8i_run_extend(struct i8i_run *r, const int32_t *ids, size_t n,
     r->past = done;
     r->n_new = n;
     r->next_stage = r->e->first_decoder_stage;
+    r->hidden_rows = r->logits_rows = 0; /* those of the old positions are gone */
     return reserve_rows(r, err);
 }
 
