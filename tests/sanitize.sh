@@ -27,7 +27,7 @@ build() {
 
 check() {
     build "$@"
-    make --silent -C "build/$1" check VERBOSE=1
+    make --silent -C "build/$1" -j "$(nproc)" check VERBOSE=1
 }
 
 # Runs each unit test and each command-line case under valgrind.
@@ -43,7 +43,7 @@ check_valgrind() {
     I8_TOOL=$PWD/build/valgrind/wrapped/int8tool
     I8_TEST_DATA=$PWD/tests/data
     CK_FORK=no # so that a leak in a test is its program's own
-    CK_DEFAULT_TIMEOUT=0
+    CK_DEFAULT_TIMEOUT=0 # none
     export I8_TOOL I8_TEST_DATA CK_FORK CK_DEFAULT_TIMEOUT
     printf '#!/bin/sh\nexec %s %s "$@"\n' "$run" "$program" >"$I8_TOOL"
     chmod +x "$I8_TOOL"
