@@ -176,9 +176,14 @@ enum i8_status i8i_explain_shortage(struct i8_plan *plan, struct i8_error *err)
         if (most < r->budgets[i].bytes)
             most = r->budgets[i].bytes;
     }
-    ok = i8i_plan_note(plan, "does not fit: %s (%llu bytes) have no place",
-                       i8i_size_text(text[0], plan->short_bytes),
-                       (unsigned long long)plan->short_bytes);
+    if (plan->short_bytes == 0)
+        ok =
+            i8i_plan_note(plan, "does not fit: no GPU holds one layer at a time with its "
+                                "activations, so that it could run what is offloaded");
+    else
+        ok = i8i_plan_note(plan, "does not fit: %s (%llu bytes) have no place",
+                           i8i_size_text(text[0], plan->short_bytes),
+                           (unsigned long long)plan->short_bytes);
     enum i8_status status = i8i_optimal_equal_budget(&needed, &s->chain, gpus, err);
     if (status != I8_OK)
         return status;

@@ -193,7 +193,7 @@ static int run(const struct arguments *args)
     const char **skip = NULL;
     if (!read_options(&options, args))
         return EXIT_USAGE;
-    if (options.output == NULL && !dry_run)
+    if (options.output ? !*options.output : !dry_run)
         return usage_error(args, "-o DIR is missing: where to write");
     int status = refuse_unavailable(args);
     if (status != EXIT_DONE)

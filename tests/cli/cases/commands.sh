@@ -27,6 +27,9 @@ answers plan 0 int8tool plan "$model" --max-memory 0=1GiB,1=1GiB --context 128 -
     fail "plan: does not fit, or forgot what was asked"
 answers plan 3 int8tool plan "$model" --max-memory 0=1MiB --json
 [ "$(json out.json 'd["fits"]')" = False ] || fail "plan: fits in 1 MiB"
+# A GPU too small for one layer cannot run what is offloaded, and that is what is said.
+answers plan 3 int8tool plan "$model" --max-memory 0=2MiB --offload --json
+[ "$(json out.json 'any("layer" in n for n in d["notes"])')" = True ] || fail "plan: no reason"
 accepts "*" int8tool plan "$model"
 accepts "*" int8tool plan "$model" --gpus 4x24GiB --device-map map.json
 [ "$(json map.json 'all(isinstance(v, (int, str)) for v in d.values())')" = True ] ||

@@ -42,6 +42,7 @@ refuses 1 "*file*" int8tool convert sound-llama -o file
 refuses 1 "*file*" int8tool convert sound-llama -o file/below
 refuses 1 "*/proc/int8tool-out*" int8tool convert sound-llama -o /proc/int8tool-out
 refuses 2 "*-o*" int8tool convert sound-llama
+refuses 2 "*-o*" int8tool convert sound-llama -o ""
 if [ "$(id -u)" -ne 0 ]; then
     mkdir closed && chmod 555 closed
     refuses 1 "*closed*" int8tool convert sound-llama -o closed/out
