@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every allocation of the readers and of the engine fails once: the first, the second, and so on until
- * one run gets through. Each failure must be reported as such and leak nothing (the
- * sanitizer builds look). The linker puts these functions before the C library's.
+ * Every allocation of the readers and of the engine fails once: the first, the second,
+ * and so on until one run gets through. Each failure must be reported as such and leak
+ * nothing (the sanitizer builds look). The linker puts these functions before the C
+ * library's.
  */
 #include "config.h"
 
@@ -13,10 +14,12 @@
 #include "checkpoint/checkpoint.h"
 #include "engine/engine.h"
 #include "scratch.h"
+#include "tokenizer/tokenizer.h"
 
 #include <check.h>
 #include <cjson/cJSON.h>
 #include <int8tool/checkpoint.h>
+#include <int8tool/verify.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,13 +216,74 @@ START_TEST(inference)
 }
 END_TEST
 
+/* Text to ids and back. */
+static enum i8_status tokenize(const char *file, struct i8_error *err)
+{
+    static const char text[] = "a fox's <s> b";
+    struct i8i_tokenizer *t;
+    int32_t *ids = NULL;
+    char *decoded = NULL;
+    size_t count;
+    enum i8_status st = i8i_tokenizer_parse(&t, file, strlen(file), "t", err);
+    if (st == I8_OK)
+        st = i8i_tokenizer_encode(t, &ids, &count, text, sizeof text - 1, true, err);
+    if (st == I8_OK)
+        st = i8i_tokenizer_decode(t, &decoded, NULL, ids, count, false, err);
+    free(decoded);
+    free(ids);
+    i8i_tokenizer_free(t);
+    return st;
+}
+
+START_TEST(tokenizers)
+{
+    ck_assert_int_gt(
+        run_through(
+            tokenize,
+            "{\"model\":{\"vocab\":{\"a\":0,\"\\u0120\":1,\"\\u0120a\":2,\"<s>\":3},"
+            "\"merges\":[\"\\u0120 a\"],\"unk_token\":\"<s>\",\"ignore_merges\":true},"
+            "\"decoder\":{\"type\":\"ByteLevel\"},"
+            "\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"
+            "\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"single_word\":true}],"
+            "\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"<s>\",3],"
+            "\"sep\":[\"<s>\",3]}}"),
+        40);
+}
+END_TEST
+
+static enum i8_status compare_models(const char *path, struct i8_error *err)
+{
+    struct i8_verify_options options = I8_VERIFY_OPTIONS_INIT;
+    struct i8_verify_result result;
+    options.runtime.threads = 1;
+    options.window = 4;
+    options.max_windows = 2;
+    options.generate = 2;
+    options.isolate_layers = true;
+    enum i8_status st = i8_verify(&result, path, path, &options, err);
+    if (st == I8_OK)
+        i8_verify_result_free(&result);
+    return st;
+}
+
+START_TEST(comparing_models)
+{
+    static const char *const names[] = {"tiny/opt", "tiny/t5"};
+    char *path = test_data(names[_i]);
+    ck_assert_int_gt(run_through(compare_models, path), 200);
+    free(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("out_of_memory");
     TCase *t = tcase_create("out_of_memory");
-    tcase_set_timeout(t, 60);
+    tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, opening_checkpoints, 0, 3);
     tcase_add_loop_test(t, inference, 0, 3);
+    tcase_add_test(t, tokenizers);
+    tcase_add_loop_test(t, comparing_models, 0, 2);
     tcase_add_test(t, json);
     tcase_add_test(t, other_things);
     suite_add_tcase(s, t);
