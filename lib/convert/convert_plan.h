@@ -7,6 +7,7 @@
 #ifndef I8I_CONVERT_CONVERT_PLAN_H
 #define I8I_CONVERT_CONVERT_PLAN_H
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "model/model.h"
 #include "quant/quant.h"
@@ -134,6 +135,12 @@ enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
 /* advice.c: what a user should know about this plan, as warnings and notes. */
 void i8i_convert_advise(const struct i8i_convert_plan *p);
 
+/* identity.c: digests that say what is converted (files, sizes, times, headers) and into
+ * what (every place of every piece, heads included). What cannot change the bytes is left
+ * out. */
+enum i8_status i8i_convert_identity(char source[I8I_HASH_HEX], char target[I8I_HASH_HEX],
+                                    const struct i8i_convert_plan *plan,
+                                    struct i8_error *err) I8I_MUST_CHECK;
 /* tied_copies.c: are the stored copies of tied parameters, which are left out, really
  * copies? Reads them. */
 enum i8_status i8i_convert_check_tied(const struct i8i_convert_plan *p,

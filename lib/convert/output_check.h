@@ -5,7 +5,6 @@
 #ifndef I8I_CONVERT_OUTPUT_CHECK_H
 #define I8I_CONVERT_OUTPUT_CHECK_H
 
-#include "base/hash.h"
 #include "convert/convert_plan.h"
 
 struct i8i_output_state {
@@ -28,10 +27,4 @@ enum i8_status i8i_output_check_finals(const struct i8i_output_state *state,
                                        bool publishing,
                                        const struct i8i_convert_plan *plan,
                                        struct i8_error *err) I8I_MUST_CHECK;
-/* Digests that say what is converted (files, sizes, times, headers) and into what (every
- * place of every piece, heads included). What cannot change the bytes is left out. */
-enum i8_status i8i_convert_identity(char source[I8I_HASH_HEX], char target[I8I_HASH_HEX],
-                                    const struct i8i_convert_plan *plan,
-                                    struct i8_error *err) I8I_MUST_CHECK;
-
 #endif

@@ -8,9 +8,9 @@
  */
 #include "config.h"
 
-#include "base/hash.h"
 #include "base/pool.h"
 #include "base/size.h"
+#include "convert/hashing.h"
 #include "convert/pipeline.h"
 #include "convert/work_block.h"
 
@@ -27,16 +27,9 @@
  * lost when the process is killed. */
 #define DEFAULT_ITEM_BYTES (UINT64_C(8) << 20)
 #define DEFAULT_SYNC_BYTES (UINT64_C(2) << 30)
-#define HASH_ITEM_BYTES    (UINT64_C(32) << 20)
 /* The program itself, its libraries, stacks, and tables of the open model. */
 #define BASE_BYTES ((uint64_t)24 << 20)
 #define JOB_BYTES  ((uint64_t)64 << 10)
-
-struct hashing {
-    struct i8i_hash *hash;
-    uint64_t position; /* bytes hashed */
-    bool busy, done;
-};
 
 struct pipeline {
     struct i8i_convert_plan *plan;
@@ -56,19 +49,17 @@ struct pipeline {
     size_t n_done_before, next_done;
 
     uint64_t *left; /* by output: bytes of source not yet done */
-    struct hashing *inputs, *outputs;
-    uint64_t done_bytes, total_bytes;     /* of source */
-    uint64_t hashed_bytes, to_hash_bytes; /* of both ends */
+    struct i8i_hashing hashing;
+    uint64_t done_bytes, total_bytes; /* of source */
     uint64_t unsynced_bytes;
     bool syncing;
 };
 
-enum task_kind { TASK_END, TASK_WAIT, TASK_RANGE, TASK_HASH_INPUT, TASK_HASH_OUTPUT };
+enum task_kind { TASK_END, TASK_WAIT, TASK_RANGE, TASK_HASH };
 struct task {
     enum task_kind kind;
     struct i8i_range range;
-    size_t file;
-    uint64_t from, to; /* bytes to hash */
+    struct i8i_hash_job hash;
 };
 
 static uint64_t piece_bytes(const struct i8i_piece *piece, uint64_t units)
@@ -109,52 +100,18 @@ static bool next_range(struct pipeline *l, struct i8i_range *range)
     return false;
 }
 
-/* How far an input may be hashed: to where the reading has come, so that the disk is
- * asked once. */
-static uint64_t read_up_to(const struct pipeline *l, size_t input)
+/* How far a file may be hashed: an output when it is complete, an input to where the
+ * reading has come, so that the disk is asked once. */
+static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
 {
+    const struct pipeline *l = ctx;
     const struct i8i_convert_plan *p = l->plan;
-    if (l->piece >= p->n_pieces || p->pieces[l->piece].input > input)
-        return p->inputs[input].bytes;
+    if (output)
+        return l->left[file] > 0 ? 0 : p->outputs[file].bytes;
+    if (l->piece >= p->n_pieces || p->pieces[l->piece].input > file)
+        return p->inputs[file].bytes;
     const struct i8i_piece *piece = &p->pieces[l->piece];
-    return piece->input < input ? 0 : piece->source_offset + piece_bytes(piece, l->unit);
-}
-
-static bool next_hash(struct pipeline *l, struct task *t)
-{
-    const struct i8i_convert_plan *p = l->plan;
-    if (l->inputs == NULL)
-        return false;
-    for (size_t i = 0; i < p->n_outputs; i++) {
-        struct hashing *h = &l->outputs[i];
-        if (h->busy || h->done || l->left[i] > 0)
-            continue;
-        *t = (struct task){.kind = TASK_HASH_OUTPUT,
-                           .file = i,
-                           .from = h->position,
-                           .to = p->outputs[i].bytes};
-        goto found;
-    }
-    for (size_t i = 0; i < p->n_inputs; i++) {
-        struct hashing *h = &l->inputs[i];
-        if (h->busy || h->done)
-            continue;
-        uint64_t end = read_up_to(l, i);
-        /* Tensors of a .bin may share bytes: reading can come back to an earlier place.
-         */
-        if (end < p->inputs[i].bytes &&
-            (end < h->position || end - h->position < HASH_ITEM_BYTES))
-            continue;
-        *t = (struct task){
-            .kind = TASK_HASH_INPUT, .file = i, .from = h->position, .to = end};
-        goto found;
-    }
-    return false;
-found:
-    if (t->to - t->from > HASH_ITEM_BYTES)
-        t->to = t->from + HASH_ITEM_BYTES;
-    (t->kind == TASK_HASH_INPUT ? l->inputs : l->outputs)[t->file].busy = true;
-    return true;
+    return piece->input < file ? 0 : piece->source_offset + piece_bytes(piece, l->unit);
 }
 
 static struct task next_task(struct pipeline *l)
@@ -162,9 +119,9 @@ static struct task next_task(struct pipeline *l)
     struct task t = {.kind = TASK_END};
     if (l->error.status != I8_OK)
         return t;
-    if (next_hash(l, &t))
-        return t;
-    if (next_range(l, &t.range))
+    if (i8i_hashing_next(&l->hashing, &t.hash, hashable_up_to, l))
+        t.kind = TASK_HASH;
+    else if (next_range(l, &t.range))
         t.kind = TASK_RANGE;
     else if (l->active > 0)
         t.kind = TASK_WAIT; /* what others are doing may make something possible */
@@ -172,45 +129,6 @@ static struct task next_task(struct pipeline *l)
 }
 
 /* ---- doing it (outside the lock) ---- */
-
-static enum i8_status hash_bytes(struct pipeline *l, struct i8i_block *b,
-                                 const struct task *t, struct i8_error *err)
-{
-    const bool input = t->kind == TASK_HASH_INPUT;
-    struct hashing *h = &(input ? l->inputs : l->outputs)[t->file];
-    struct i8i_source *source = input ? l->plan->inputs[t->file].source : NULL;
-    enum i8_status st = I8_OK;
-    if (!input)
-        st = i8i_staging_read_back(&source, l->staging, t->file, err);
-    for (uint64_t at = t->from; at < t->to && st == I8_OK;) {
-        size_t n = t->to - at < b->bytes ? (size_t)(t->to - at) : b->bytes;
-        st = i8i_source_read_at(source, b->in, n, at, err);
-        if (st == I8_OK)
-            i8i_hash_update(h->hash, b->in, n);
-        at += n;
-    }
-    if (!input)
-        i8i_source_close(source);
-    return st;
-}
-
-static enum i8_status finish_hash(struct pipeline *l, const struct task *t,
-                                  struct i8_error *err)
-{
-    const bool input = t->kind == TASK_HASH_INPUT;
-    struct hashing *h = &(input ? l->inputs : l->outputs)[t->file];
-    char *hex =
-        input ? l->plan->inputs[t->file].sha256 : l->plan->outputs[t->file].sha256;
-    uint64_t bytes =
-        input ? l->plan->inputs[t->file].bytes : l->plan->outputs[t->file].bytes;
-    if (t->to < bytes)
-        return I8_OK;
-    enum i8_status st = i8i_hash_final(h->hash, hex, err);
-    if (st == I8_OK)
-        st = i8i_journal_add_digest(l->staging->journal, input ? 'i' : 'o', t->file, hex,
-                                    err);
-    return st;
-}
 
 static enum i8_status run_range(struct pipeline *l, struct i8i_block *b,
                                 const struct i8i_range *r, struct i8_error *err)
@@ -243,10 +161,12 @@ static void report_progress(struct pipeline *l)
     const struct i8_progress *progress = l->plan->options->progress;
     if (progress == NULL || progress->update == NULL || l->error.status != I8_OK)
         return;
-    bool hashing = l->done_bytes == l->total_bytes && l->hashed_bytes < l->to_hash_bytes;
+    const struct i8i_hashing *h = &l->hashing;
+    const bool hashing =
+        l->done_bytes == l->total_bytes && h->done_bytes < h->total_bytes;
     int stop = progress->update(progress->ctx, hashing ? "hashing" : "converting",
-                                hashing ? l->hashed_bytes : l->done_bytes,
-                                hashing ? l->to_hash_bytes : l->total_bytes, "B");
+                                hashing ? h->done_bytes : l->done_bytes,
+                                hashing ? h->total_bytes : l->total_bytes, "B");
     if (stop)
         i8i_fail(&l->error, I8_ERR_CANCELLED,
                  "stopped; run the same command again to go on from here");
@@ -262,14 +182,7 @@ static void book(struct pipeline *l, const struct task *t)
         l->done_bytes += bytes;
         l->unsynced_bytes += t->range.count * piece->unit_out;
     } else {
-        struct hashing *h =
-            &(t->kind == TASK_HASH_INPUT ? l->inputs : l->outputs)[t->file];
-        uint64_t bytes = t->kind == TASK_HASH_INPUT ? l->plan->inputs[t->file].bytes
-                                                    : l->plan->outputs[t->file].bytes;
-        h->busy = false;
-        h->position = t->to;
-        h->done = t->to == bytes;
-        l->hashed_bytes += t->to - t->from;
+        i8i_hashing_book(&l->hashing, &t->hash);
     }
     report_progress(l);
 }
@@ -279,8 +192,7 @@ static enum i8_status run_task(struct pipeline *l, struct i8i_block *b,
 {
     if (t->kind == TASK_RANGE)
         return run_range(l, b, &t->range, err);
-    enum i8_status st = hash_bytes(l, b, t, err);
-    return st == I8_OK ? finish_hash(l, t, err) : st;
+    return i8i_hashing_run(&l->hashing, &t->hash, b->in, b->bytes, err);
 }
 
 static void work(void *ctx, size_t item, unsigned thread)
@@ -389,56 +301,6 @@ static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
     return I8_OK;
 }
 
-static enum i8_status start_hashing(struct pipeline *l, struct i8_error *err)
-{
-    struct i8i_convert_plan *p = l->plan;
-    enum i8_status st = I8_OK;
-    l->inputs = i8i_calloc(p->n_inputs, sizeof *l->inputs);
-    l->outputs = i8i_calloc(p->n_outputs, sizeof *l->outputs);
-    if (l->inputs == NULL || l->outputs == NULL)
-        return i8i_nomem(err);
-    for (size_t i = 0; i < p->n_inputs && st == I8_OK; i++) {
-        const char *known = i8i_journal_digest(l->staging->journal, 'i', i);
-        if (known)
-            memcpy(p->inputs[i].sha256, known, I8_SHA256_HEX);
-        l->inputs[i].done = known || p->inputs[i].same_as >= 0;
-        if (!l->inputs[i].done) {
-            st = i8i_hash_new(&l->inputs[i].hash, I8I_SHA256, err);
-            l->to_hash_bytes += p->inputs[i].bytes;
-        }
-    }
-    for (size_t i = 0; i < p->n_outputs && st == I8_OK; i++) {
-        const char *known = l->staging->resumed[i]
-                                ? i8i_journal_digest(l->staging->journal, 'o', i)
-                                : NULL;
-        if (known)
-            memcpy(p->outputs[i].sha256, known, I8_SHA256_HEX);
-        l->outputs[i].done = known != NULL;
-        if (!known) {
-            st = i8i_hash_new(&l->outputs[i].hash, I8I_SHA256, err);
-            l->to_hash_bytes += p->outputs[i].bytes;
-        }
-    }
-    return st;
-}
-
-static void free_hashing(struct hashing *list, size_t count)
-{
-    for (size_t i = 0; list && i < count; i++)
-        i8i_hash_free(list[i].hash);
-    free(list);
-}
-
-/* A copied file's digest is its copy's. */
-static void copy_digests(struct i8i_convert_plan *p)
-{
-    for (size_t i = 0; i < p->n_inputs; i++) {
-        if (p->inputs[i].same_as >= 0)
-            memcpy(p->inputs[i].sha256, p->outputs[p->inputs[i].same_as].sha256,
-                   I8_SHA256_HEX);
-    }
-}
-
 enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
                                 struct i8i_convert_plan *plan,
                                 struct i8i_staging *staging,
@@ -473,7 +335,7 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     st = take_over(&l, &usable, err);
     report->resumed_bytes = l.done_bytes;
     if (st == I8_OK && !plan->options->no_hash)
-        st = start_hashing(&l, err);
+        st = i8i_hashing_start(&l.hashing, plan, staging, err);
     for (; ready < jobs && st == I8_OK; ready++)
         st = i8i_block_init(&l.blocks[ready], plan, l.block_bytes, err);
     if (st == I8_OK)
@@ -483,15 +345,14 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     i8i_pool_run(pool, jobs, work, &l);
     if (l.error.status != I8_OK)
         st = i8i_fail(err, l.error.status, "%s", l.error.message);
-    copy_digests(plan);
+    i8i_hashing_finish(&l.hashing);
     for (unsigned i = 0; i < ready; i++)
         report->nonfinite += l.blocks[i].nonfinite;
 out:
     for (unsigned i = 0; l.blocks && i < ready; i++)
         i8i_block_free(&l.blocks[i]);
     i8i_pool_free(pool);
-    free_hashing(l.inputs, plan->n_inputs);
-    free_hashing(l.outputs, plan->n_outputs);
+    i8i_hashing_free(&l.hashing);
     free(usable);
     free(l.left);
     free(l.blocks);

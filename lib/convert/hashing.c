@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Streams of SHA-256 that are advanced part by part.
+ */
+#include "config.h"
+
+#include "base/hash.h"
+#include "convert/hashing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PART_BYTES (UINT64_C(32) << 20)
+
+struct i8i_hash_stream {
+    bool output;
+    size_t file;    /* index among the plan's outputs or inputs */
+    uint64_t bytes; /* of the file */
+    char *hex;      /* where the digest goes */
+    struct i8i_hash *hash;
+    uint64_t position; /* bytes hashed so far */
+    bool busy, done;
+};
+
+static enum i8_status start_stream(struct i8i_hashing *h,
+                                   const struct i8i_hash_stream *as, bool needed,
+                                   const char *known, struct i8_error *err)
+{
+    struct i8i_hash_stream *s = &h->streams[h->count++];
+    *s = *as;
+    s->done = known || !needed;
+    if (known)
+        memcpy(s->hex, known, I8_SHA256_HEX);
+    if (s->done)
+        return I8_OK;
+    h->total_bytes += s->bytes;
+    return i8i_hash_new(&s->hash, I8I_SHA256, err);
+}
+
+enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan *plan,
+                                 const struct i8i_staging *staging, struct i8_error *err)
+{
+    *h = (struct i8i_hashing){.plan = plan, .staging = staging};
+    h->streams = i8i_calloc(plan->n_outputs + plan->n_inputs, sizeof *h->streams);
+    enum i8_status st = h->streams ? I8_OK : i8i_nomem(err);
+    for (size_t i = 0; i < plan->n_outputs && st == I8_OK; i++) {
+        struct i8i_output_file *f = &plan->outputs[i];
+        const struct i8i_hash_stream s = {
+            .output = true, .file = i, .bytes = f->bytes, .hex = f->sha256};
+        const char *known =
+            staging->resumed[i] ? i8i_journal_digest(staging->journal, 'o', i) : NULL;
+        st = start_stream(h, &s, true, known, err);
+    }
+    for (size_t i = 0; i < plan->n_inputs && st == I8_OK; i++) {
+        struct i8i_input_file *f = &plan->inputs[i];
+        const struct i8i_hash_stream s = {.file = i, .bytes = f->bytes, .hex = f->sha256};
+        st = start_stream(h, &s, f->same_as < 0,
+                          i8i_journal_digest(staging->journal, 'i', i), err);
+    }
+    return st;
+}
+
+void i8i_hashing_free(struct i8i_hashing *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        i8i_hash_free(h->streams[i].hash);
+    free(h->streams);
+    *h = (struct i8i_hashing){0};
+}
+
+bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job,
+                      uint64_t (*up_to)(void *ctx, bool output, size_t file), void *ctx)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        struct i8i_hash_stream *s = &h->streams[i];
+        if (s->busy || s->done)
+            continue;
+        uint64_t end = up_to(ctx, s->output, s->file);
+        /* Tensors of a .bin may share bytes: reading can come back to an earlier place.
+         */
+        if (end < s->bytes && (end < s->position || end - s->position < PART_BYTES))
+            continue;
+        s->busy = true;
+        *job = (struct i8i_hash_job){.stream = i, .from = s->position, .to = end};
+        if (job->to - job->from > PART_BYTES)
+            job->to = job->from + PART_BYTES;
+        return true;
+    }
+    return false;
+}
+
+enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job *job,
+                               char *buffer, size_t bytes, struct i8_error *err)
+{
+    struct i8i_hash_stream *s = &h->streams[job->stream];
+    struct i8i_source *source = s->output ? NULL : h->plan->inputs[s->file].source;
+    enum i8_status st = I8_OK;
+    if (s->output)
+        st = i8i_staging_read_back(&source, h->staging, s->file, err);
+    for (uint64_t at = job->from; at < job->to && st == I8_OK;) {
+        size_t n = job->to - at < bytes ? (size_t)(job->to - at) : bytes;
+        st = i8i_source_read_at(source, buffer, n, at, err);
+        if (st == I8_OK)
+            i8i_hash_update(s->hash, buffer, n);
+        at += n;
+    }
+    if (s->output)
+        i8i_source_close(source);
+    if (st == I8_OK && job->to == s->bytes) {
+        st = i8i_hash_final(s->hash, s->hex, err);
+        if (st == I8_OK)
+            st = i8i_journal_add_digest(h->staging->journal, s->output ? 'o' : 'i',
+                                        s->file, s->hex, err);
+    }
+    return st;
+}
+
+void i8i_hashing_book(struct i8i_hashing *h, const struct i8i_hash_job *job)
+{
+    struct i8i_hash_stream *s = &h->streams[job->stream];
+    s->busy = false;
+    s->position = job->to;
+    s->done = job->to == s->bytes;
+    h->done_bytes += job->to - job->from;
+}
+
+void i8i_hashing_finish(struct i8i_hashing *h)
+{
+    struct i8i_convert_plan *p = h->plan;
+    for (size_t i = 0; p && i < p->n_inputs; i++) {
+        if (p->inputs[i].same_as >= 0)
+            memcpy(p->inputs[i].sha256, p->outputs[p->inputs[i].same_as].sha256,
+                   I8_SHA256_HEX);
+    }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * SHA-256 of every source and output file, in parts, beside the conversion. One file's
+ * digest cannot be split among threads, but any thread may do the next part of it. Bytes
+ * are read back from the page cache, where they were a moment ago.
+ */
+#ifndef I8I_CONVERT_HASHING_H
+#define I8I_CONVERT_HASHING_H
+
+#include "convert/convert_plan.h"
+#include "convert/staging.h"
+
+struct i8i_hash_stream;
+struct i8i_hashing { /* all zeros: nothing is to be hashed */
+    struct i8i_convert_plan *plan;
+    const struct i8i_staging *staging;
+    struct i8i_hash_stream *streams; /* outputs, then inputs */
+    size_t count;
+    uint64_t done_bytes, total_bytes;
+};
+struct i8i_hash_job {
+    size_t stream;
+    uint64_t from, to;
+};
+
+/* Digests that the journal knows are taken from there. */
+enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan *plan,
+                                 const struct i8i_staging *staging,
+                                 struct i8_error *err) I8I_MUST_CHECK;
+void i8i_hashing_free(struct i8i_hashing *h);
+
+/* Hands out a part that can be hashed now. up_to says how far a file is there to be read.
+ * Next and book are called under the caller's lock, run is not. */
+bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job,
+                      uint64_t (*up_to)(void *ctx, bool output, size_t file), void *ctx);
+/* Hashes it through `buffer`; a finished digest goes to the plan and the journal. */
+enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job *job,
+                               char *buffer, size_t bytes,
+                               struct i8_error *err) I8I_MUST_CHECK;
+void i8i_hashing_book(struct i8i_hashing *h, const struct i8i_hash_job *job);
+/* A copied source file has its copy's digest: notes those, at the end. */
+void i8i_hashing_finish(struct i8i_hashing *h);
+
+#endif

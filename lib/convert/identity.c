@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Is an unfinished conversion this one? Two digests over everything that decides its
+ * bytes, for the journal's first line.
+ */
+#include "config.h"
+
+#include "base/hash.h"
+#include "convert/convert_plan.h"
+
+#include <string.h>
+
+static void hash_text(struct i8i_hash *h, const char *s)
+{
+    i8i_hash_update(h, s, strlen(s) + 1);
+}
+
+static void hash_u64(struct i8i_hash *h, uint64_t v)
+{
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(v >> (8 * i));
+    i8i_hash_update(h, bytes, sizeof bytes);
+}
+
+/* The header of a weights file: names, shapes and offsets, whatever the clock says. */
+static enum i8_status hash_start(struct i8i_hash *h, struct i8i_source *source,
+                                 uint64_t bytes, struct i8_error *err)
+{
+    char chunk[16384];
+    enum i8_status st = I8_OK;
+    for (uint64_t at = 0; at < bytes && st == I8_OK;) {
+        size_t n = bytes - at < sizeof chunk ? (size_t)(bytes - at) : sizeof chunk;
+        st = i8i_source_read_at(source, chunk, n, at, err);
+        if (st == I8_OK)
+            i8i_hash_update(h, chunk, n);
+        at += n;
+    }
+    return st;
+}
+
+static enum i8_status hash_source(struct i8i_hash *h, const struct i8i_convert_plan *p,
+                                  struct i8_error *err)
+{
+    const struct i8i_checkpoint *c = p->model->checkpoint;
+    enum i8_status st = I8_OK;
+    for (size_t i = 0; i < p->n_inputs && st == I8_OK; i++) {
+        const struct i8i_input_file *in = &p->inputs[i];
+        hash_text(h, in->name);
+        hash_u64(h, in->bytes);
+        hash_u64(h, (uint64_t)in->mtime_ns);
+        if (i < c->n_files)
+            st = hash_start(h, in->source, c->files[i].data_start, err);
+    }
+    return st;
+}
+
+static void hash_target(struct i8i_hash *h, const struct i8i_convert_plan *p)
+{
+    hash_u64(h, p->options->rounding);
+    hash_u64(h, p->options->layout);
+    for (size_t i = 0; i < p->n_outputs; i++) {
+        hash_text(h, p->outputs[i].name);
+        hash_u64(h, p->outputs[i].bytes);
+        if (p->outputs[i].head_bytes > 0)
+            i8i_hash_update(h, p->outputs[i].head, p->outputs[i].head_bytes);
+    }
+    for (size_t i = 0; i < p->n_pieces; i++) {
+        const struct i8i_piece *piece = &p->pieces[i];
+        hash_text(h, piece->name);
+        hash_u64(h, piece->kind);
+        hash_u64(h, piece->to);
+        hash_u64(h, piece->output);
+        hash_u64(h, piece->units);
+        hash_u64(h, piece->offset);
+        hash_u64(h, piece->scale_offset);
+    }
+}
+
+enum i8_status i8i_convert_identity(char source[I8I_HASH_HEX], char target[I8I_HASH_HEX],
+                                    const struct i8i_convert_plan *plan,
+                                    struct i8_error *err)
+{
+    struct i8i_hash *h = NULL;
+    enum i8_status st = i8i_hash_new(&h, I8I_SHA256, err);
+    if (st == I8_OK)
+        st = hash_source(h, plan, err);
+    if (st == I8_OK)
+        st = i8i_hash_final(h, source, err);
+    i8i_hash_free(h);
+    h = NULL;
+    if (st == I8_OK)
+        st = i8i_hash_new(&h, I8I_SHA256, err);
+    if (st == I8_OK) {
+        hash_target(h, plan);
+        st = i8i_hash_final(h, target, err);
+    }
+    i8i_hash_free(h);
+    return st;
+}
