@@ -209,8 +209,6 @@ static void account_optimal(struct i8_plan *plan, const struct i8i_optimal *best
         dev->kv_cache_bytes = gpu ? run.kv[I8I_PHASE_DECODE] : 0;
         run.weight = 0;
         finish_device(dev, gpu ? i8i_run_total(&run) : 0);
-        if (plan->activation_bytes < dev->activation_bytes)
-            plan->activation_bytes = dev->activation_bytes;
     }
 }
 
@@ -362,12 +360,10 @@ static enum i8_status make(struct i8_plan *plan, const struct i8_plan_request *r
     for (size_t i = 0; i < s->chain.n; i++)
         i8i_run_add(&whole, &s->chain.atoms[i]);
     plan->kv_cache_bytes = whole.kv[I8I_PHASE_DECODE];
-    if (!optimal) {
-        whole.weight = 0;
-        uint64_t beside = i8i_run_total(&whole);
-        plan->activation_bytes =
-            beside > plan->kv_cache_bytes ? beside - plan->kv_cache_bytes : 0;
-    }
+    whole.weight = 0;
+    uint64_t beside = i8i_run_total(&whole);
+    plan->activation_bytes =
+        beside > plan->kv_cache_bytes ? beside - plan->kv_cache_bytes : 0;
     status = optimal ? make_optimal(plan, err) : make_replay(plan, err);
     if (status == I8_OK && plan->fits)
         status = i8i_device_map(&plan->map, &plan->n_map, m, &s->placement, err);

@@ -127,6 +127,7 @@ static void close_shapes(void)
         free(shapes[i].names);
         free(shapes[i].tensors);
         free(shapes[i].config);
+        shapes[i] = (struct shape){0};
     }
     n_shapes = 0;
 }

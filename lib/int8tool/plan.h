@@ -104,7 +104,7 @@ struct i8_plan {
     uint64_t weights_bytes;    /* exact: the tensor bytes of the files that this makes */
     uint64_t stored_bytes;     /* tensor bytes of the checkpoint */
     uint64_t kv_cache_bytes;   /* exact */
-    uint64_t activation_bytes; /* estimated: on the device where it is largest */
+    uint64_t activation_bytes; /* estimated: as if all were on one device */
     uint64_t buffer_bytes;     /* buffers that no checkpoint holds */
     bool eager;                /* the attention kind that was assumed */
     bool fits;
