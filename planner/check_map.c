@@ -124,25 +124,50 @@ static int trap_of(const struct judge *j, const char *name)
     return best;
 }
 
+/* The highest module above a parameter that holds no key at all; -1 if its own module
+ * holds one (a sister parameter's). */
+static int uncovered_module(const struct judge *j, const bool *keyed, int module)
+{
+    int found_at = -1;
+    for (; module > 0 && !keyed[module]; module = j->m->modules[module].parent)
+        found_at = module;
+    return found_at;
+}
+
 static void check_coverage(struct judge *j)
 {
-    int last = -1; /* tell once a module */
+    const struct i8i_model *m = j->m;
+    bool *keyed = i8i_calloc((size_t)m->n_modules, sizeof *keyed); /* a key is inside */
+    int told = -1;
 
-    for (int i = 0; i < j->m->n_params; i++) {
-        const struct i8i_param *p = &j->m->params[i];
-        if (i8i_placement_of_param(j->m, &j->placement, i) != I8_PLAN_NONE ||
-            p->module == last)
+    if (keyed == NULL) {
+        j->failed = true;
+        return;
+    }
+    for (int i = 0; i < m->n_params; i++)
+        if (j->placement.param[i] != I8_PLAN_NONE)
+            keyed[m->params[i].module] = true;
+    for (int i = m->n_modules - 1; i > 0; i--)
+        if (keyed[i] || j->placement.module[i] != I8_PLAN_NONE)
+            keyed[m->modules[i].parent] = true;
+    for (int i = 0; i < m->n_params; i++) {
+        const struct i8i_param *p = &m->params[i];
+        if (i8i_placement_of_param(m, &j->placement, i) != I8_PLAN_NONE)
             continue;
-        last = p->module;
-        int trap = trap_of(j, p->name);
+        int module = uncovered_module(j, keyed, p->module), trap = trap_of(j, p->name);
+        if (module >= 0 && module == told)
+            continue; /* tell once a module */
+        told = module;
+        const char *name = module >= 0 ? m->modules[module].path : p->name;
         if (trap >= 0)
             found(j, true, "%s has no key, and the loader's prefix match gives it to %s",
-                  p->name, j->m->modules[trap].path);
+                  name, m->modules[trap].path);
         else if (p->buffer && !p->persistent)
-            found(j, true, "%s has no key: this buffer would be on the CPU", p->name);
+            found(j, true, "%s has no key: its buffers would be on the CPU", name);
         else
-            found(j, true, "%s has no key", p->name);
+            found(j, true, "%s has no key", name);
     }
+    free(keyed);
 }
 
 static void check_ties(struct judge *j)

@@ -124,10 +124,14 @@ enum i8_status i8i_explain_spills(struct i8_plan *plan, struct i8_error *err)
     struct i8i_plan_state *s = plan->state;
     const struct i8i_model *m = plan->planner->model;
     char text[I8I_SIZE_TEXT];
-    bool ok = true;
+    bool ok =
+        i8i_plan_note(plan,
+                      "this strategy counts no cache and no activations: %s more "
+                      "for the batch and context given",
+                      i8i_size_text(text, plan->kv_cache_bytes + plan->activation_bytes));
 
     if (!leaves_gpus(m, &s->placement))
-        return I8_OK;
+        return ok ? I8_OK : i8i_nomem(err);
     for (size_t i = 0; ok && i < s->replay.n_spills && i < MOST_SPILLS; i++)
         ok = explain_spill(plan, &s->replay.spills[i]);
     if (plan->request.strategy == I8_PLAN_TRANSFORMERS &&

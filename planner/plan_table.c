@@ -104,6 +104,19 @@ static void draw_legend(struct i8i_buffer *b, const struct i8_plan *plan, bool c
     i8i_buffer_puts(b, "\n");
 }
 
+static const char *verdict(const struct i8_plan *plan)
+{
+    const struct i8_plan_request *r = &plan->request;
+
+    if (!plan->fits)
+        return "does not fit";
+    for (size_t i = 0; i < plan->n_devices; i++)
+        if (plan->devices[i].device < 0 && plan->devices[i].weights_bytes > 0)
+            return "fits, but not on the GPUs alone";
+    return r->n_budgets == 1 && r->budgets[0].bytes == I8_PLAN_UNBOUNDED ? "sizes"
+                                                                         : "fits";
+}
+
 enum i8_status i8_plan_table(char **out, const struct i8_plan *plan, unsigned width,
                              bool color, struct i8_error *err)
 {
@@ -116,11 +129,7 @@ enum i8_status i8_plan_table(char **out, const struct i8_plan *plan, unsigned wi
     i8i_buffer_init(&b, MOST_TABLE_BYTES);
     i8i_buffer_printf(&b, "%s (%s), %s: %s\n", plan->model,
                       plan->architecture[0] ? plan->architecture : "unknown architecture",
-                      dtypes[r->dtype],
-                      !plan->fits ? "does not fit"
-                      : r->n_budgets == 1 && r->budgets[0].bytes == I8_PLAN_UNBOUNDED
-                          ? "sizes"
-                          : "fits");
+                      dtypes[r->dtype], verdict(plan));
     i8i_buffer_printf(
         &b,
         "weights %s (exact), KV cache %s (exact), activations %s (estimated, "
