@@ -430,3 +430,74 @@ def weight_inf(folder):
 @defect
 def weight_beyond_fp16(folder):
     one_value(folder, "F32", struct.pack("<f", 70000.0))
+
+
+# ---- int8 checkpoints that do not hold what they should ----
+
+def int8(folder, change=lambda tensors: None):
+    """A LLaMA whose projections are int8 as bitsandbytes stores them; change(tensors) takes
+    the dictionary of its tensors."""
+    document, tensors = llama()
+    document["quantization_config"] = {
+        "quant_method": "bitsandbytes", "load_in_8bit": True, "load_in_4bit": False,
+        "llm_int8_threshold": 6.0, "llm_int8_skip_modules": ["lm_head"]}
+    out = {}
+    for t in tensors:
+        out[t.name] = t
+        if t.name.endswith("_proj.weight"):
+            rows, cols = t.shape
+            base = t.name[:-len("weight")]
+            out[t.name] = Tensor(t.name, "I8", t.shape, bytes(range(1, 65)) * (rows * cols // 64))
+            out[base + "SCB"] = Tensor(base + "SCB", "F32", [rows],
+                                       struct.pack("<f", 0.25) * rows)
+            out[base + "weight_format"] = Tensor(base + "weight_format", "U8", [], b"\0")
+    change(out)
+    write_model(folder, document, list(out.values()))
+
+
+K = "model.layers.1.self_attn.k_proj."
+
+
+@defect
+def int8_sound(folder):
+    int8(folder)
+
+
+@defect
+def int8_without_scb(folder):
+    int8(folder, lambda t: t.pop(K + "SCB"))
+
+
+@defect
+def int8_scb_too_short(folder):
+    int8(folder, lambda t: t.update({K + "SCB": Tensor(K + "SCB", "F32", [15], bytes(60))}))
+
+
+@defect
+def int8_scb_in_fp16(folder):
+    int8(folder, lambda t: t.update({K + "SCB": Tensor(K + "SCB", "F16", [16], bytes(32))}))
+
+
+@defect
+def int8_scb_nan(folder):
+    def change(t):
+        scb = t[K + "SCB"]
+        scb.data = struct.pack("<f", float("nan")) + scb.data[4:]
+    int8(folder, change)
+
+
+@defect
+def int8_tiled(folder):
+    """weight_format 3 is col_ampere, which bitsandbytes wrote before 0.45."""
+    int8(folder, lambda t: t.update(
+        {K + "weight_format": Tensor(K + "weight_format", "U8", [], b"\3")}))
+
+
+@defect
+def int8_unannounced(folder):
+    """Sound tensors, but config.json says nothing of int8."""
+    int8(folder)
+    path = os.path.join(folder, "config.json")
+    document = json.load(open(path))
+    del document["quantization_config"]
+    write_json(folder, "config.json", document)
