@@ -189,6 +189,8 @@ struct spelling {
     const char *type;   /* a model_type: by its renames; else NULL */
     bool old_norms;     /* LayerNorm.gamma and .beta, as of BERT's time */
     bool unknown;       /* of a family that no table describes */
+    bool int8;          /* what transformers makes int8 is, as bitsandbytes stores it */
+    const char *extra;  /* one more tensor, of no use; else NULL */
 };
 
 static char *renamed(char *name, const char *type)
@@ -215,44 +217,91 @@ static char *spelt(const char *name, const struct spelling *how)
                       strcmp(leaf + 10, "weight") == 0 ? "gamma" : "beta");
 }
 
+/* The Linear whose weight `name` is, if it is stored as int8. */
+static const struct expected_module *int8_module(const struct expected *e,
+                                                 const char *name)
+{
+    const char *leaf = strrchr(name, '.');
+    for (size_t i = 0; leaf && strcmp(leaf, ".weight") == 0 && i < e->n_modules; i++) {
+        const struct expected_module *x = &e->modules[i];
+        size_t n = (size_t)(leaf - name);
+        if (x->int8 && strncmp(x->path, name, n) == 0 && x->path[n] == '\0')
+            return x;
+    }
+    return NULL;
+}
+
+struct entries {
+    struct i8i_safetensors_entry *at;
+    size_t n;
+};
+
+static void add_entry(struct entries *list, char *name, enum i8_dtype dtype,
+                      uint32_t rank, const uint64_t *shape)
+{
+    struct i8i_safetensors_entry *entry = &list->at[list->n++];
+    *entry = (struct i8i_safetensors_entry){.name = name, .dtype = dtype, .rank = rank};
+    memcpy(entry->shape, shape, rank * sizeof *shape);
+}
+
+/* A row-wise int8 matrix and its companions; a Conv1D is turned over. */
+static void add_int8(struct entries *list, const struct expected_param *p, char *name,
+                     const char *class_name)
+{
+    bool turned = strcmp(class_name, "Conv1D") == 0;
+    const uint64_t shape[2] = {p->shape[turned], p->shape[!turned]};
+    int stem = (int)(strlen(name) - strlen("weight"));
+    add_entry(list, name, I8_DTYPE_I8, 2, shape);
+    add_entry(list, i8i_format("%.*sSCB", stem, name), I8_DTYPE_F32, 1, shape);
+    add_entry(list, i8i_format("%.*sweight_format", stem, name), I8_DTYPE_U8, 0, shape);
+}
+
+/* A file that begins with `n` bytes and is a hole up to `size`. */
+static void write_file(const char *dir, const char *name, const void *bytes, size_t n,
+                       uint64_t size)
+{
+    char *path = i8i_path_join(dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+    ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+    close(fd);
+    free(path);
+}
+
 static void write_checkpoint(const char *dir, const struct expected *e,
                              const struct spelling *how)
 {
-    struct i8i_safetensors_entry *entries = calloc(e->n_params, sizeof *entries);
-    char **names = calloc(e->n_params, sizeof *names);
-    size_t n = 0;
+    static const uint64_t extra_shape[] = {2, 2};
+    struct entries list = {calloc(3 * e->n_params + 1, sizeof *list.at), 0};
     for (size_t i = 0; i < e->n_params; i++) {
         const struct expected_param *p = &e->params[i];
         if (!p->persistent || tie_source(e, p->name))
             continue;
-        entries[n].name = names[n] = spelt(p->name, how);
-        entries[n].dtype = p->buffer ? p->dtype : I8_DTYPE_BF16;
-        entries[n].rank = p->rank;
-        memcpy(entries[n++].shape, p->shape, sizeof p->shape);
+        const struct expected_module *x = how->int8 ? int8_module(e, p->name) : NULL;
+        char *name = spelt(p->name, how);
+        if (x)
+            add_int8(&list, p, name, x->class_name);
+        else
+            add_entry(&list, name, p->buffer ? p->dtype : I8_DTYPE_BF16, p->rank,
+                      p->shape);
     }
+    if (how->extra)
+        add_entry(&list, i8i_strdup(how->extra), I8_DTYPE_BF16, 2, extra_shape);
     char *header;
     size_t header_bytes;
     uint64_t file_bytes;
     struct i8_error err;
-    ck_assert_int_eq(i8i_safetensors_layout(&header, &header_bytes, &file_bytes, entries,
-                                            n, NULL, &err),
+    ck_assert_int_eq(i8i_safetensors_layout(&header, &header_bytes, &file_bytes, list.at,
+                                            list.n, NULL, &err),
                      I8_OK);
-    char *path = i8i_path_join(dir, "model.safetensors");
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, header, header_bytes), (ssize_t)header_bytes);
-    ck_assert_int_eq(ftruncate(fd, (off_t)file_bytes), 0);
-    close(fd);
-    free(path);
-    path = i8i_path_join(dir, "config.json");
+    write_file(dir, "model.safetensors", header, header_bytes, file_bytes);
     const char *config = how->unknown ? "{\"model_type\":\"unknown\"}" : e->config;
-    ck_assert_int_eq(i8i_write_file(path, config, strlen(config), &err), I8_OK);
-    free(path);
+    write_file(dir, "config.json", config, strlen(config), strlen(config));
     free(header);
-    free(entries);
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
+    for (size_t i = 0; i < list.n; i++)
+        free((char *)list.at[i].name);
+    free(list.at);
 }
 
 static void remove_checkpoint(const char *dir)
@@ -374,6 +423,61 @@ static void check_shapes(const struct expected *e, const char *file)
     i8i_model_free(m);
 }
 
+/* A converted checkpoint has the same tree, and every int8 module its scales. */
+static void check_int8(const struct expected *e, const char *file)
+{
+    char dir[] = "/tmp/i8-trees-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    write_checkpoint(dir, e, &(struct spelling){.int8 = true});
+    struct i8i_model *m;
+    struct i8_error err = {0};
+    enum i8_status st = i8i_model_open(&m, dir, NULL, &err);
+    remove_checkpoint(dir);
+    ck_assert_msg(st == I8_OK, "%s: %s", file, err.message);
+    ck_assert_uint_eq(m->n_unexpected, 0);
+    ck_assert_uint_eq((size_t)m->n_modules, e->n_modules);
+    ck_assert_uint_eq((size_t)m->n_params, e->n_params);
+    for (int i = 0; i < m->n_modules; i++)
+        ck_assert_msg((m->modules[i].scb != NULL) == e->modules[i].int8, "%s: %s", file,
+                      m->modules[i].path);
+    i8i_model_free(m);
+}
+
+START_TEST(converted)
+{
+    struct expected e;
+    read_tree(&e, files[_i]);
+    check_int8(&e, i8i_path_base(files[_i]));
+    free_tree(&e);
+}
+END_TEST
+
+/* DeepSeek's checkpoints have a block behind the last that only training uses. */
+START_TEST(training_block)
+{
+    const char *data = getenv("I8_TEST_DATA");
+    char *path = i8i_path_join(data ? data : "tests/data", "trees/deepseek_v3.tree");
+    char dir[] = "/tmp/i8-trees-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    struct expected e;
+    read_tree(&e, path);
+    free(path);
+    struct i8i_model *m;
+    struct i8_error err;
+    write_checkpoint(dir, &e,
+                     &(struct spelling){.extra = "model.layers.2.eh_proj.weight"});
+    ck_assert_int_eq(i8i_model_open(&m, dir, NULL, &err), I8_OK);
+    ck_assert_uint_eq(m->n_ignored, 1);
+    ck_assert_uint_eq(m->n_unexpected, 0);
+    i8i_model_free(m);
+    write_checkpoint(dir, &e,
+                     &(struct spelling){.extra = "model.layers.3.eh_proj.weight"});
+    ck_assert_int_eq(i8i_model_open(&m, dir, NULL, &err), I8_ERR_DATA);
+    remove_checkpoint(dir);
+    free_tree(&e);
+}
+END_TEST
+
 START_TEST(shapes_alone)
 {
     struct expected e;
@@ -428,6 +532,8 @@ int main(void)
     TCase *t = tcase_create("trees");
     tcase_add_loop_test(t, same_tree, 0, (int)n_files);
     tcase_add_loop_test(t, shapes_alone, 0, (int)n_files);
+    tcase_add_loop_test(t, converted, 0, (int)n_files);
+    tcase_add_test(t, training_block);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

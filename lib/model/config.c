@@ -228,19 +228,18 @@ static enum i8_status read_rotary(struct i8i_hparams *hp, const i8i_json *config
     return I8_OK;
 }
 
-static enum i8_status read_keys(struct i8i_hparams *hp, const struct i8i_family *family,
-                                const i8i_json *config, struct i8_error *err)
+enum i8_status i8i_config_keys(int64_t *dim, const struct i8i_config_key *keys,
+                               const i8i_json *config, struct i8_error *err)
 {
-    for (const struct i8i_config_key *k = family->keys; k->keys; k++) {
+    for (const struct i8i_config_key *k = keys; k->keys; k++) {
         bool absent = !i8i_config_get(config, k->keys);
         if (absent && k->fallback == I8I_REQUIRED)
             return i8i_fail(err, I8_ERR_DATA, "config.json: %s is missing", k->keys);
         int64_t fallback = absent && k->fallback != I8I_OPTIONAL ? k->fallback : 0;
-        enum i8_status st =
-            i8i_config_dim(&hp->dim[k->dim], config, k->keys, fallback, err);
+        enum i8_status st = i8i_config_dim(&dim[k->dim], config, k->keys, fallback, err);
         if (st)
             return st;
-        if (k->fallback == I8I_REQUIRED && hp->dim[k->dim] == 0)
+        if (k->fallback == I8I_REQUIRED && dim[k->dim] == 0)
             return i8i_fail(err, I8_ERR_DATA, "config.json: %s is 0", k->keys);
     }
     return I8_OK;
@@ -303,7 +302,7 @@ enum i8_status i8i_hparams_read(struct i8i_hparams *hp, const struct i8i_family 
     *hp = (struct i8i_hparams){.arch = family->arch};
     d[I8I_DIM_ONE] = 1;
     enum i8_status st = check_types(config, err);
-    if (st || (st = read_keys(hp, family, config, err)))
+    if (st || (st = i8i_config_keys(d, family->keys, config, err)))
         return st;
     fill(d, I8I_DIM_KV_HEADS, d[I8I_DIM_HEADS]);
     fill(d, I8I_DIM_EMBED, d[I8I_DIM_HIDDEN]);

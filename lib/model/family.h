@@ -349,6 +349,9 @@ double i8i_config_double(const i8i_json *config, const char *keys, double fallba
 /* A non-negative integer below 2^30; fallback when absent. */
 enum i8_status i8i_config_dim(int64_t *out, const i8i_json *config, const char *keys,
                               int64_t fallback, struct i8_error *err);
+/* All keys of a table into their dimensions. */
+enum i8_status i8i_config_keys(int64_t *dim, const struct i8i_config_key *keys,
+                               const i8i_json *config, struct i8_error *err);
 enum i8_status i8i_activation_parse(enum i8i_activation *out, const char *name,
                                     struct i8_error *err);
 

@@ -7,30 +7,25 @@
 
 #include "model/nodes.h"
 
+static const struct i8i_config_key vision_keys[] = {
+    {I8I_DIM_X0, "hidden_size", 768},
+    {I8I_DIM_ENC_LAYERS, "num_hidden_layers", 12},
+    {I8I_DIM_ENC_HEADS, "num_attention_heads", 12},
+    {I8I_DIM_ENC_FFN, "intermediate_size", 3072},
+    {I8I_DIM_IMAGE, "image_size", 224},
+    {I8I_DIM_PATCH, "patch_size", 32},
+    {I8I_DIM_CHANNELS, "num_channels", 3},
+    I8I_KEYS_END,
+};
+
 static enum i8_status derive(struct i8i_hparams *hp, const i8i_json *config,
                              struct i8_error *err)
 {
-    static const struct {
-        enum i8i_dim dim;
-        const char *key;
-        int64_t fallback;
-    } vision[] = {
-        {I8I_DIM_X0, "hidden_size", 768},
-        {I8I_DIM_ENC_LAYERS, "num_hidden_layers", 12},
-        {I8I_DIM_ENC_HEADS, "num_attention_heads", 12},
-        {I8I_DIM_ENC_FFN, "intermediate_size", 3072},
-        {I8I_DIM_IMAGE, "image_size", 224},
-        {I8I_DIM_PATCH, "patch_size", 32},
-        {I8I_DIM_CHANNELS, "num_channels", 3},
-    };
     int64_t *d = hp->dim;
-    const i8i_json *object = i8i_json_get(config, "vision_config");
-    for (size_t i = 0; i < sizeof vision / sizeof *vision; i++) {
-        enum i8_status st = i8i_config_dim(&d[vision[i].dim], object, vision[i].key,
-                                           vision[i].fallback, err);
-        if (st)
-            return st;
-    }
+    enum i8_status st =
+        i8i_config_keys(d, vision_keys, i8i_json_get(config, "vision_config"), err);
+    if (st)
+        return st;
     /* Not the towers' own projection_dim, which i8i_config_dim would find first. */
     uint64_t width;
     if (!i8i_json_u64(&width, i8i_json_get(config, "projection_dim")) || width >> 30)

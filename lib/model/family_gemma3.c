@@ -58,30 +58,25 @@ static bool has_vision_head(const struct i8i_hparams *hp, int64_t block)
     return hp->flags & FLAG_VISION_HEAD;
 }
 
+static const struct i8i_config_key vision_keys[] = {
+    {I8I_DIM_X0, "hidden_size", 768},
+    {I8I_DIM_ENC_LAYERS, "num_hidden_layers", 12},
+    {I8I_DIM_ENC_HEADS, "num_attention_heads", 12},
+    {I8I_DIM_ENC_FFN, "intermediate_size", 3072},
+    {I8I_DIM_IMAGE, "image_size", 224},
+    {I8I_DIM_PATCH, "patch_size", 16},
+    {I8I_DIM_CHANNELS, "num_channels", 3},
+    I8I_KEYS_END,
+};
+
 static enum i8_status derive_vision(struct i8i_hparams *hp, const i8i_json *config,
                                     struct i8_error *err)
 {
-    static const struct {
-        enum i8i_dim dim;
-        const char *key;
-        int64_t fallback;
-    } dims[] = {
-        {I8I_DIM_X0, "hidden_size", 768},
-        {I8I_DIM_ENC_LAYERS, "num_hidden_layers", 12},
-        {I8I_DIM_ENC_HEADS, "num_attention_heads", 12},
-        {I8I_DIM_ENC_FFN, "intermediate_size", 3072},
-        {I8I_DIM_IMAGE, "image_size", 224},
-        {I8I_DIM_PATCH, "patch_size", 16},
-        {I8I_DIM_CHANNELS, "num_channels", 3},
-    };
     int64_t *d = hp->dim;
     const i8i_json *vision = i8i_json_get(config, "vision_config");
-    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
-        enum i8_status st =
-            i8i_config_dim(&d[dims[i].dim], vision, dims[i].key, dims[i].fallback, err);
-        if (st)
-            return st;
-    }
+    enum i8_status st = i8i_config_keys(d, vision_keys, vision, err);
+    if (st)
+        return st;
     if (d[I8I_DIM_PATCH] == 0)
         return i8i_fail(err, I8_ERR_DATA, "config.json: vision_config.patch_size is 0");
     int64_t side = d[I8I_DIM_IMAGE] / d[I8I_DIM_PATCH];

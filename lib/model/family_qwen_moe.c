@@ -7,8 +7,8 @@
 
 #include "model/nodes.h"
 
-/* mlp_only_layers as a bit mask would not do for any number of blocks; lists are short
- * in practice, and only the first DENSE_MAX blocks may be in them. */
+/* The blocks that mlp_only_layers lists, one bit each: they are among the first, where
+ * they are any. */
 enum { DENSE_MAX = 48 };
 #define DENSE_MASK ((UINT64_C(1) << DENSE_MAX) - 1)
 
