@@ -53,6 +53,18 @@ enum i8_status i8i_explain_model(struct i8_plan *plan, struct i8_error *err)
                                  "they take about half of that",
                                  i8i_size_text(text[0], fused),
                                  i8i_size_text(text[1], plan->weights_bytes));
+    fused = 0;
+    for (int k = 0; (m->hp.flags & I8I_FLAG_FUSED_EXPERTS) && k < m->n_params; k++)
+        if (m->params[k].rank == 3 && !m->params[k].buffer &&
+            m->modules[m->params[k].module].kind != I8I_NODE_CONV)
+            fused += i8i_plan_state(plan)->bytes.param[k];
+    if (fused > 0 && r->dtype == I8_PLAN_INT8)
+        ok = ok &&
+             i8i_plan_note(plan,
+                           "the checkpoint holds each block's experts as one "
+                           "parameter, which is not converted: %s of %s are not int8",
+                           i8i_size_text(text[0], fused),
+                           i8i_size_text(text[1], plan->weights_bytes));
     int64_t positions = m->hp.dim[I8I_DIM_POSITIONS];
     if (positions > 0 && r->context > (uint64_t)positions &&
         m->hp.arch.shape == I8I_SHAPE_DECODER)
