@@ -110,7 +110,10 @@ static void rotate(struct pass *p, uint64_t bytes)
 static void scores(struct pass *p, uint64_t elements, int added)
 {
     bool alibi = p->m->hp.arch.position == I8I_POS_ALIBI;
-    bool buckets = p->m->hp.arch.position == I8I_POS_BUCKETS;
+    /* T5, BART, Whisper and GPT-2 take the softmax in the dtype of the scores. */
+    bool plain = p->m->hp.arch.shape == I8I_SHAPE_ENCODER_DECODER ||
+                 (p->m->hp.arch.position == I8I_POS_LEARNED &&
+                  p->m->hp.arch.qkv == I8I_QKV_BLOCKS);
     uint64_t bytes = elements * p->b;
 
     make(p, bytes);
@@ -123,7 +126,7 @@ static void scores(struct pass *p, uint64_t elements, int added)
         if (!alibi) /* BLOOM's unmasked scores have a name that lives on */
             drop(p, bytes);
     }
-    if (buckets || p->b == 4) {
+    if (plain || p->b == 4) {
         make(p, bytes);
         drop(p, bytes);
     } else {
