@@ -195,6 +195,20 @@ START_TEST(compressed_tensors_layout)
 }
 END_TEST
 
+/* A matrix without rows. */
+START_TEST(no_rows)
+{
+    const struct raw_tensor list[] = {{"a.weight", matrix, ROWS, COLS},
+                                      {"e.weight", matrix, 0, COLS}};
+    struct conversion c =
+        conversion_of(write_tensors(dir, "e.safetensors", list, 2), dir, "out");
+    conversion_run(&c, I8_OK);
+    read_tensor(c.options.output, "e.weight", I8_DTYPE_I8, 0);
+    read_tensor(c.options.output, "e.SCB", I8_DTYPE_F32, 0);
+    conversion_free(&c);
+}
+END_TEST
+
 /* A Conv1D's [in, out] gives what the transposed matrix gives, in bands of any width. */
 START_TEST(transposed)
 {
@@ -466,6 +480,7 @@ int main(void)
     tcase_add_loop_test(c, bin_gives_the_same, 0, 3);
     tcase_add_test(c, bnb_layout);
     tcase_add_test(c, compressed_tensors_layout);
+    tcase_add_test(c, no_rows);
     tcase_add_test(c, transposed);
     tcase_add_test(c, rest_dtype);
     tcase_add_test(c, skip_modules);

@@ -48,7 +48,7 @@ struct pipeline {
     const struct i8i_range *done_before; /* sorted; from next_done on they lie ahead */
     size_t n_done_before, next_done;
 
-    uint64_t *left; /* by output: bytes of source not yet done */
+    uint64_t *left; /* by output: units not yet done */
     struct i8i_hashing hashing;
     uint64_t done_bytes, total_bytes; /* of source */
     uint64_t unsynced_bytes;
@@ -111,7 +111,11 @@ static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
     if (l->piece >= p->n_pieces || p->pieces[l->piece].input > file)
         return p->inputs[file].bytes;
     const struct i8i_piece *piece = &p->pieces[l->piece];
-    return piece->input < file ? 0 : piece->source_offset + piece_bytes(piece, l->unit);
+    if (piece->input < file)
+        return 0;
+    /* A strided tensor may be larger than the bytes that it lies in. */
+    const uint64_t end = piece->source_offset + piece_bytes(piece, l->unit);
+    return end < p->inputs[file].bytes ? end : p->inputs[file].bytes;
 }
 
 static struct task next_task(struct pipeline *l)
@@ -178,7 +182,7 @@ static void book(struct pipeline *l, const struct task *t)
     if (t->kind == TASK_RANGE) {
         const struct i8i_piece *piece = &l->plan->pieces[t->range.piece];
         uint64_t bytes = piece_bytes(piece, t->range.count);
-        l->left[piece->output] -= bytes;
+        l->left[piece->output] -= t->range.count;
         l->done_bytes += bytes;
         l->unsynced_bytes += t->range.count * piece->unit_out;
     } else {
@@ -291,7 +295,7 @@ static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
             r.count > piece->units - r.first || !l->staging->resumed[piece->output])
             continue;
         from = r.first + r.count;
-        l->left[piece->output] -= piece_bytes(piece, r.count);
+        l->left[piece->output] -= r.count;
         l->done_bytes += piece_bytes(piece, r.count);
         list[kept++] = r;
     }
@@ -328,9 +332,9 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
         goto out;
     }
     for (size_t i = 0; i < plan->n_pieces; i++) {
-        uint64_t bytes = piece_bytes(&plan->pieces[i], plan->pieces[i].units);
-        l.left[plan->pieces[i].output] += bytes;
-        l.total_bytes += bytes;
+        const struct i8i_piece *piece = &plan->pieces[i];
+        l.left[piece->output] += piece->units;
+        l.total_bytes += piece_bytes(piece, piece->units);
     }
     st = take_over(&l, &usable, err);
     report->resumed_bytes = l.done_bytes;
