@@ -153,6 +153,11 @@ dist_check_SCRIPTS += tests/cli/run.sh
 TESTS += tests/cli/run.sh
 EXTRA_DIST += tests/cli/cases tests/cli/expect.sh
 
+# A Hub of our own on the loopback, with faults by switch; tests/hub/README.md.
+EXTRA_DIST += tests/hub/README.md tests/hub/hub.sh tests/hub/standin.py \
+  tests/hub/repositories.py tests/hub/faults.py tests/hub/http_side.py tests/hub/hub_side.py \
+  tests/hub/cdn_side.py
+
 # Rules that a compiler does not check.
 source_checks = tests/check_exports.sh tests/check_headers.sh tests/check_includes.sh \
   tests/check_style.sh
