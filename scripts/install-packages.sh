@@ -12,7 +12,7 @@ packages() {
     case $1 in
     build)
         echo gcc libc6-dev make autoconf automake libtool pkg-config \
-            libcjson-dev libdnnl-dev libpcre2-dev libssl-dev
+            libcjson-dev libcurl4-openssl-dev libdnnl-dev libpcre2-dev libssl-dev
         ;;
     # g++: the public headers are C++ too; python3: makes faulty files and runs interop
     test) echo check g++ python3 python3-venv xz-utils ;;

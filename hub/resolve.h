@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where the bytes of one file are: HEAD /ID/resolve/REVISION/PATH, whose answer (or
+ * redirect: a CDN knows none of it) tells commit, hash and size.
+ */
+#ifndef I8I_HUB_RESOLVE_H
+#define I8I_HUB_RESOLVE_H
+
+#include "hub/api.h"
+
+struct i8i_resolved {
+    char commit[I8I_COMMIT_HEX]; /* "" if the answer names none (another kind of server) */
+    char etag[I8I_HASH_HEX];     /* W/ and quotes removed */
+    enum i8i_hash_kind hash;     /* of the etag: 64 hex digits or 40 */
+    uint64_t size;
+    char *url;        /* where to GET; may be signed: not for messages or logs */
+    bool elsewhere;   /* url is not the endpoint's: no token goes there */
+    double expires_s; /* by i8i_monotonic_s(), with the server's clock accounted for;
+                         HUGE_VAL: not said */
+};
+
+/* Follows relative redirects and those to the endpoint itself (renamed repositories, the
+ * Hub's cache for small files), ten at most, and stops at the first that leads elsewhere
+ * and carries the file's hash. Repeats what may pass. Refuses answers without hash or
+ * size. Freed by i8i_resolved_free, also after failure. */
+enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
+                           const struct i8i_repo_id *repo, const char *commit,
+                           const char *path, enum i8i_hub_reason *reason,
+                           struct i8_error *err) I8I_MUST_CHECK;
+void i8i_resolved_free(struct i8i_resolved *r); /* a zeroed one is fine */
+
+/* Seconds on a clock that never goes back. */
+double i8i_monotonic_s(void);
+
+#endif
