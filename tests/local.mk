@@ -110,22 +110,29 @@ TESTS += $(unit_tests)
 endif
 EXTRA_DIST += tests/data
 
-# Fuzz targets, here over fixed seeds; tests/fuzz/run.sh says how to let a fuzzer at them.
-fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_json tests/fuzz/fuzz_safetensors \
-  tests/fuzz/fuzz_tokenizer
+# Fuzz targets, here over fixed seeds; `make fuzz` lets libFuzzer at them for five minutes.
+fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_index tests/fuzz/fuzz_json \
+  tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer tests/fuzz/fuzz_zip
 check_PROGRAMS += $(fuzz_targets)
-tests_fuzz_fuzz_bin_SOURCES = tests/fuzz/fuzz_bin.c tests/fuzz/driver.c tests/fuzz/fuzz.h
+fuzz_common = tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_bin_SOURCES = tests/fuzz/fuzz_bin.c $(fuzz_common)
 tests_fuzz_fuzz_bin_LDADD = lib/libint8core.la
-tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz_index.c $(fuzz_common)
+tests_fuzz_fuzz_index_LDADD = lib/libint8core.la
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(fuzz_common)
 tests_fuzz_fuzz_json_LDADD = lib/libint8core.la
-tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c tests/fuzz/driver.c \
-  tests/fuzz/fuzz.h
+tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c $(fuzz_common)
 tests_fuzz_fuzz_safetensors_LDADD = lib/libint8core.la
-tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c tests/fuzz/driver.c \
-  tests/fuzz/fuzz.h
+tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c $(fuzz_common)
 tests_fuzz_fuzz_tokenizer_LDADD = lib/libint8core.la
+tests_fuzz_fuzz_zip_SOURCES = tests/fuzz/fuzz_zip.c $(fuzz_common)
+tests_fuzz_fuzz_zip_LDADD = lib/libint8core.la
 dist_check_SCRIPTS += tests/fuzz/run.sh
 TESTS += tests/fuzz/run.sh
+EXTRA_DIST += tests/fuzz/seeds.sh tests/fuzz/fuzz.sh tests/fuzz/corpus
+.PHONY: fuzz
+fuzz:
+	$(SHELL) $(top_srcdir)/tests/fuzz/fuzz.sh -d '$(abs_top_builddir)/fuzz' $(FUZZ_ARGS)
 
 # Against transformers and bitsandbytes, in a Python environment with pinned packages (PyPI).
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
