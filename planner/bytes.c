@@ -81,7 +81,10 @@ static bool true_bytes(uint64_t *bytes, const struct i8i_module *mod,
     bool int8 = r->dtype == I8_PLAN_INT8;
     enum i8_plan_dtype dtype = int8 ? r->rest : r->dtype;
 
-    if (is_weight(p) && ((int8 && decision == I8I_CONVERT) || mod->scb != NULL)) {
+    if (is_weight(p) && mod->scb != NULL)
+        return i8i_add_u64(bytes, p->elements,
+                           mod->scb->bytes + (mod->weight_format ? 1 : 0));
+    if (is_weight(p) && int8 && decision == I8I_CONVERT) {
         uint64_t scales;
         return i8i_mul_u64(&scales, mod->rows, 4) && i8i_add_u64(&scales, scales, 1) &&
                i8i_add_u64(bytes, p->elements, scales);

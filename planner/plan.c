@@ -136,7 +136,8 @@ static enum i8_status describe(struct i8_plan *plan, struct i8_error *err)
             plan->parameters += m->params[i].elements;
     for (size_t i = 0; m->checkpoint != NULL && i < m->checkpoint->n_tensors; i++)
         if (!i8i_add_u64(&plan->stored_bytes, plan->stored_bytes,
-                         m->checkpoint->tensors[i].bytes))
+                         i8i_tensor_stored(&m->checkpoint->tensors[i],
+                                           m->checkpoint->tensors[i].bytes)))
             return i8i_fail(err, I8_ERR_DATA, "%s: its size overflows 64 bits", m->name);
     return I8_OK;
 }

@@ -22,6 +22,7 @@ struct reader {
     struct i8i_arena *arena;
     struct i8i_zip zip;
     char *folder; /* "archive/": in front of every entry's name */
+    bool big_endian;
     struct i8i_tensor *tensors;
     size_t count, capacity;
     struct i8i_arena names;
@@ -77,7 +78,7 @@ static enum i8_status find_folder(struct reader *r)
     return st;
 }
 
-static enum i8_status check_byte_order(const struct reader *r)
+static enum i8_status read_byte_order(struct reader *r)
 {
     const struct i8i_zip_entry *e;
     enum i8_status st = find_entry(r, &e, "", "byteorder");
@@ -89,9 +90,10 @@ static enum i8_status check_byte_order(const struct reader *r)
     st = i8i_source_read_at(r->source, order, (size_t)e->size, e->offset, r->err);
     if (st != I8_OK)
         return st;
-    return strcmp(order, "little") == 0
+    r->big_endian = strcmp(order, "big") == 0;
+    return r->big_endian || strcmp(order, "little") == 0
                ? I8_OK
-               : unsupported(r, "saved on a machine of another byte order");
+               : unsupported(r, "an unknown byte order");
 }
 
 /* Row-major without gaps? Strides of dimensions of one element do not matter. */
@@ -173,6 +175,7 @@ static enum i8_status take_tensor(void *ctx, const char *name,
         r->bytes / MAX_SHARING > r->source->size)
         return bad_tensor(r, name, "tensors that do not share a storage so often");
     t.offset = e->offset + p->offset * width;
+    t.swapped = r->big_endian && width > 1;
     if (t.elements > 0 && !is_contiguous(p)) {
         struct i8i_strides *strides = i8i_arena_alloc(r->arena, sizeof *strides);
         if (strides == NULL)
@@ -231,7 +234,7 @@ enum i8_status i8i_bin_read(struct i8i_source *source, struct i8i_arena *arena,
     if (st == I8_OK)
         st = find_folder(&r);
     if (st == I8_OK)
-        st = check_byte_order(&r);
+        st = read_byte_order(&r);
     if (st == I8_OK)
         st = read_pickle(&r);
     if (st == I8_OK && r.count > 0)

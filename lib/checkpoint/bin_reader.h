@@ -12,15 +12,10 @@ bool i8i_bin_is_pytorch(const unsigned char *magic, size_t n);
 #define I8I_BIN_MAGIC 4
 
 /* Reads the table of tensors; calls add for each by offset. Strides are allocated in
- * `arena`, the rest is borrowed for the call. Refuses the formats before zip files,
- * TorchScript and big-endian files by name. */
+ * `arena`, the rest is borrowed for the call. Refuses the formats before zip files
+ * and TorchScript by name. */
 enum i8_status i8i_bin_read(struct i8i_source *source, struct i8i_arena *arena,
                             i8i_tensor_fn *add, void *ctx,
                             struct i8_error *err) I8I_MUST_CHECK;
-
-/* As i8i_tensor_read for a tensor with strides, from its file's source. */
-enum i8_status i8i_strided_read(struct i8i_source *source, const struct i8i_tensor *t,
-                                void *dst, uint64_t offset, size_t n,
-                                struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

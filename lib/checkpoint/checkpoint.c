@@ -9,6 +9,7 @@
 #include "checkpoint/bin_reader.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/shard_index.h"
+#include "checkpoint/stored.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -178,6 +179,55 @@ const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
     return i == I8I_MAP_NONE ? NULL : &c->tensors[i];
 }
 
+void i8i_swap_bytes(void *bytes, size_t n, size_t width)
+{
+    for (char *p = bytes, *end = p + n; p < end; p += width) {
+        for (size_t i = 0; i < width / 2; i++) {
+            const char c = p[i];
+            p[i] = p[width - 1 - i];
+            p[width - 1 - i] = c;
+        }
+    }
+}
+
+/* A complex number is two numbers. */
+static size_t swap_width(enum i8_dtype dtype)
+{
+    return dtype == I8_DTYPE_C64 ? 4 : i8_dtype_bits(dtype) / 8;
+}
+
+/* Whole elements of a tensor that is not plain. */
+static enum i8_status read_elements(const struct i8i_checkpoint *c,
+                                    const struct i8i_tensor *t, void *dst,
+                                    uint64_t offset, size_t n, struct i8_error *err)
+{
+    struct i8i_source *source = c->files[t->file].source;
+    enum i8_status st = t->fp8 ? i8i_fp8_read(c, t, dst, offset, n, err)
+                        : t->strides
+                            ? i8i_strided_read(source, t, dst, offset, n, err)
+                            : i8i_source_read_at(source, dst, n, t->offset + offset, err);
+    if (st == I8_OK && t->swapped)
+        i8i_swap_bytes(dst, n, swap_width(t->dtype));
+    return st;
+}
+
+/* The range cuts elements in two: whole ones on the side. */
+static enum i8_status read_cut(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
+                               void *dst, uint64_t offset, size_t n, size_t width,
+                               struct i8_error *err)
+{
+    const size_t skip = (size_t)(offset % width);
+    const size_t whole = (skip + n + width - 1) / width * width;
+    char *bytes = malloc(whole);
+    if (bytes == NULL)
+        return i8i_nomem(err);
+    enum i8_status st = read_elements(c, t, bytes, offset - skip, whole, err);
+    if (st == I8_OK)
+        memcpy(dst, bytes + skip, n);
+    free(bytes);
+    return st;
+}
+
 enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
                                void *dst, uint64_t offset, size_t n, struct i8_error *err)
 {
@@ -186,8 +236,12 @@ enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_
                         "tensor '%s': %zu bytes at byte %" PRIu64
                         " asked for, it has %" PRIu64,
                         t->name, n, offset, t->bytes);
-    struct i8i_source *source = c->files[t->file].source;
-    if (t->strides != NULL)
-        return i8i_strided_read(source, t, dst, offset, n, err);
-    return i8i_source_read_at(source, dst, n, t->offset + offset, err);
+    if (n == 0)
+        return I8_OK;
+    if (i8i_tensor_is_plain(t))
+        return i8i_source_read_at(c->files[t->file].source, dst, n, t->offset + offset,
+                                  err);
+    const size_t width = i8_dtype_bits(t->dtype) / 8; /* whole bytes, all such kinds */
+    return offset % width || n % width ? read_cut(c, t, dst, offset, n, width, err)
+                                       : read_elements(c, t, dst, offset, n, err);
 }

@@ -22,18 +22,44 @@ struct i8i_strides {
     uint64_t step[I8I_MAX_RANK]; /* in elements */
 };
 
+/* How a matrix is stored that is FP8 (E4M3) in the file, with one scale a block. */
+struct i8i_fp8 {
+    const struct i8i_tensor *scale; /* F32 or BF16, [ceil(rows/block[0]),
+                                       ceil(cols/block[1])]: what to multiply with */
+    uint64_t block[2];              /* rows, columns; those at the edges may be smaller */
+};
+
 struct i8i_tensor {
     const char *name; /* unescaped UTF-8, owned by the checkpoint */
     enum i8_dtype dtype;
     uint32_t rank;
-    uint32_t file;                     /* index into checkpoint->files */
-    uint64_t shape[I8I_MAX_RANK];      /* row-major; a scalar has rank 0 */
-    uint64_t elements;                 /* product of shape */
-    uint64_t bytes;                    /* elements × bits / 8 */
-    uint64_t offset;                   /* of the first byte, in its file's source */
-    const struct i8i_strides *strides; /* NULL: `bytes` contiguous bytes from there on;
-                                     else only i8i_tensor_read knows where they are */
+    uint32_t file;                /* index into checkpoint->files */
+    uint64_t shape[I8I_MAX_RANK]; /* row-major; a scalar has rank 0 */
+    uint64_t elements;            /* product of shape */
+    uint64_t bytes;               /* elements × bits / 8 */
+    uint64_t offset;              /* of the first byte, in its file's source */
+    /* Where one of these is set, only i8i_tensor_read knows how to come by the `bytes`
+     * bytes; otherwise they lie contiguously from `offset` on (i8i_tensor_is_plain). */
+    const struct i8i_strides *strides; /* elements that are scattered */
+    const struct i8i_fp8 *fp8; /* E4M3 in the file, one byte an element; dtype (BF16) and
+                                  bytes are those of the values read */
+    bool swapped;              /* big-endian in the file */
+    bool companion;            /* scales of another tensor, read along with it */
 };
+
+static inline bool i8i_tensor_is_plain(const struct i8i_tensor *t)
+{
+    return t->strides == NULL && t->fp8 == NULL && !t->swapped;
+}
+/* Bytes in the file behind `bytes` bytes as read; and what the file calls them. */
+static inline uint64_t i8i_tensor_stored(const struct i8i_tensor *t, uint64_t bytes)
+{
+    return t->fp8 ? bytes / 2 : bytes;
+}
+static inline enum i8_dtype i8i_tensor_stored_dtype(const struct i8i_tensor *t)
+{
+    return t->fp8 ? I8_DTYPE_F8_E4M3 : t->dtype;
+}
 
 /* Takes one tensor of a file that is being read; borrowed for the call. */
 typedef enum i8_status i8i_tensor_fn(void *ctx, const struct i8i_tensor *t,
@@ -71,11 +97,18 @@ void i8i_checkpoint_free(struct i8i_checkpoint *c); /* NULL is fine */
 /* NULL if there is none of that name. */
 const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
                                              const char *name);
-/* Reads `n` bytes of a tensor from byte `offset` of it, in row-major order whatever
- * the storage (a tensor of a .bin may be strided). Thread-safe. */
+/* Reads `n` bytes of a tensor from byte `offset` of it: little-endian, in row-major
+ * order, FP8 as bf16, whatever the storage. Thread-safe. */
 enum i8_status i8i_tensor_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
                                void *dst, uint64_t offset, size_t n,
                                struct i8_error *err) I8I_MUST_CHECK;
+
+/* Finds the block scales ("…_scale_inv") of all FP8 tensors and has them read as bf16.
+ * Call it before anything else looks at the tensors. A matrix without scales, scales of
+ * another shape or dtype, scales without a matrix, and other FP8 kinds are refused by
+ * name. block: rows and columns, none 0. */
+enum i8_status i8i_checkpoint_join_fp8(struct i8i_checkpoint *c, const uint64_t block[2],
+                                       struct i8_error *err) I8I_MUST_CHECK;
 
 /* elements = product of shape, bytes = elements × bits / 8; fails on overflow and on
  * a fraction of a byte. `where` names the file in messages. */

@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "checkpoint/bin_reader.h"
+#include "checkpoint/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,22 +112,8 @@ enum i8_status i8i_strided_read(struct i8i_source *source, const struct i8i_tens
                                 void *dst, uint64_t offset, size_t n,
                                 struct i8_error *err)
 {
-    if (n == 0)
-        return I8_OK;
     const size_t width = i8_dtype_bits(t->dtype) / 8;
-    const size_t skip = (size_t)(offset % width);
-    const uint64_t end = offset + n;
-    struct request q = {.t = t, .first = offset / width, .width = width};
-    q.count = (size_t)((end + width - 1) / width - q.first);
-    if (skip == 0 && end % width == 0)
-        return gather(source, &q, dst, err);
-    /* The range cuts elements in two: whole ones on the side. */
-    char *whole = malloc(q.count * width);
-    if (whole == NULL)
-        return i8i_nomem(err);
-    enum i8_status st = gather(source, &q, whole, err);
-    if (st == I8_OK)
-        memcpy(dst, whole + skip, n);
-    free(whole);
-    return st;
+    const struct request q = {
+        .t = t, .first = offset / width, .count = n / width, .width = width};
+    return n == 0 ? I8_OK : gather(source, &q, dst, err);
 }

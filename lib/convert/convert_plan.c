@@ -108,11 +108,11 @@ static enum i8_status refuse_quantized(const struct i8i_convert_plan *p,
                                        struct i8_error *err)
 {
     const struct i8i_model *m = p->model;
-    if (m->quantization == I8I_QUANT_NONE)
+    if (m->quantization == I8I_QUANT_NONE || m->quantization == I8I_QUANT_FP8_BLOCKS)
         return I8_OK;
     return i8i_fail(err, I8_ERR_UNSUPPORTED,
                     "%s: is already quantized (%s); convert needs a checkpoint in 16, 32 "
-                    "or 64 bit floating point",
+                    "or 64 bit floating point, or in FP8 with block scales",
                     p->options->model,
                     m->quantization_name ? m->quantization_name : "bitsandbytes int8");
 }

@@ -62,9 +62,11 @@ struct task {
     struct i8i_hash_job hash;
 };
 
+/* Of the source. */
 static uint64_t piece_bytes(const struct i8i_piece *piece, uint64_t units)
 {
-    return units * piece->unit_in;
+    const uint64_t bytes = units * piece->unit_in;
+    return piece->tensor ? i8i_tensor_stored(piece->tensor, bytes) : bytes;
 }
 
 /* ---- handing out work (under the lock) ---- */

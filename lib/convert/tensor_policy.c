@@ -188,7 +188,7 @@ static enum i8_status take_rest(struct policy *s, struct i8_error *err)
     if (rest == NULL)
         return i8i_nomem(err);
     for (size_t i = 0; i < c->n_tensors; i++) {
-        if (!s->seen[i])
+        if (!s->seen[i] && !c->tensors[i].companion)
             rest[count++] = &c->tensors[i];
     }
     qsort(rest, count, sizeof *rest, by_name);
@@ -221,7 +221,8 @@ enum i8_status i8i_convert_policy(struct i8i_convert_plan *p,
     if (st == I8_OK)
         st = take_rest(&s, err);
     for (size_t i = 0; i < m->checkpoint->n_tensors; i++)
-        p->source_bytes += m->checkpoint->tensors[i].bytes;
+        p->source_bytes += i8i_tensor_stored(&m->checkpoint->tensors[i],
+                                             m->checkpoint->tensors[i].bytes);
     *tensors = s.tensors;
     *count = s.count;
     s.tensors = NULL;

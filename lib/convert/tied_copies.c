@@ -20,7 +20,8 @@ static enum i8_status compare(bool *same, const struct i8i_convert_plan *p,
     const struct i8i_checkpoint *c = p->model->checkpoint;
     enum i8_status st = I8_OK;
     *same = a->dtype == b->dtype && a->bytes == b->bytes;
-    if (a->file == b->file && a->offset == b->offset && !a->strides && !b->strides)
+    if (a->file == b->file && a->offset == b->offset && i8i_tensor_is_plain(a) &&
+        i8i_tensor_is_plain(b))
         return I8_OK; /* the same bytes of the same file */
     for (uint64_t at = 0; at < a->bytes && *same && st == I8_OK; at += CHUNK) {
         size_t n = a->bytes - at < CHUNK ? (size_t)(a->bytes - at) : CHUNK;

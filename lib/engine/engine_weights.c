@@ -165,22 +165,44 @@ static enum i8_status fill_rows(const struct i8i_filling *f, const struct i8i_te
     return I8_OK;
 }
 
+/* Each row's absmax. Caller frees. compressed-tensors stores the step between two int8
+ * values instead, 127 of which make the absmax. */
+static enum i8_status read_absmax(const struct i8i_filling *f, float **absmax,
+                                  struct i8_error *err)
+{
+    const struct i8i_tensor *scb = f->module->scb;
+    const size_t rows = f->module->rows;
+    void *raw = NULL;
+
+    *absmax = NULL;
+    if (scb->elements != rows)
+        return i8i_fail(err, I8_ERR_DATA,
+                        "%s: expected %zu row scales, found %" PRIu64 " elements",
+                        scb->name, rows, scb->elements);
+    enum i8_status status = read_elements(f->e, scb, &raw, 0, rows, err);
+    if (status != I8_OK)
+        return status;
+    *absmax = i8i_calloc(rows, sizeof **absmax);
+    if (*absmax)
+        i8i_to_f32(*absmax, raw, scb->dtype, rows, I8I_ISA_SCALAR);
+    free(raw);
+    if (!*absmax)
+        return i8i_nomem(err);
+    for (size_t i = 0; f->e->model->quantization == I8I_QUANT_CT_INT8 && i < rows; i++)
+        (*absmax)[i] *= 127.0f;
+    return I8_OK;
+}
+
 static enum i8_status fill_int8(const struct i8i_filling *f,
                                 const struct i8i_param *weight, struct i8_error *err)
 {
-    const struct i8i_tensor *scb = f->module->scb;
-    void *absmax = NULL;
+    float *absmax = NULL;
     enum i8_status status;
 
-    if (scb->dtype != I8_DTYPE_F32 || scb->elements != f->module->rows)
-        return i8i_fail(
-            err, I8_ERR_DATA,
-            "%s: expected F32 [%" PRIu64 "], found %s with %" PRIu64 " elements",
-            scb->name, f->module->rows, i8_dtype_name(scb->dtype), scb->elements);
     if (weight->tensor->elements != f->module->rows * f->module->cols)
         return i8i_fail(err, I8_ERR_DATA, "%s: expected [%" PRIu64 ", %" PRIu64 "]",
                         weight->name, f->module->rows, f->module->cols);
-    status = read_elements(f->e, scb, &absmax, 0, f->module->rows, err);
+    status = read_absmax(f, &absmax, err);
     if (status == I8_OK)
         status = fill_rows(f, weight->tensor, absmax, err);
     free(absmax);

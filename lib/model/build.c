@@ -162,28 +162,54 @@ void i8i_build_attach(struct i8i_builder *b, struct i8i_param *p,
     i8i_build_use(b, tensor, false);
 }
 
+static enum i8_status bad_scales(const struct i8i_module *mod,
+                                 const struct i8i_tensor *scale,
+                                 const struct i8i_tensor *weight, bool ct,
+                                 struct i8_error *err)
+{
+    char text[I8I_SHAPE_TEXT];
+    if (!scale)
+        return i8i_fail(err, I8_ERR_DATA,
+                        "tensor '%s' is I8, but its row scales '%s.%s' are missing",
+                        weight->name, mod->stored_path, ct ? "weight_scale" : "SCB");
+    return i8i_fail(err, I8_ERR_DATA,
+                    "tensor '%s' is %s %s; the row scales of '%s' are F32 [%" PRIu64
+                    "%s]",
+                    scale->name, i8_dtype_name(scale->dtype),
+                    i8i_shape_text(text, scale->rank, scale->shape), weight->name,
+                    weight->shape[0], ct ? ", 1" : "");
+}
+
+/* What the two schemes have: F32 [rows], or a floating-point [rows, 1]. */
+static bool are_row_scales(const struct i8i_tensor *scale,
+                           const struct i8i_tensor *weight, bool ct)
+{
+    if (!scale || scale->elements != weight->shape[0] || scale->rank < 1 ||
+        scale->shape[0] != weight->shape[0])
+        return false;
+    if (!ct)
+        return scale->dtype == I8_DTYPE_F32 && scale->rank == 1;
+    return scale->rank <= 2 &&
+           (scale->dtype == I8_DTYPE_F32 || scale->dtype == I8_DTYPE_BF16 ||
+            scale->dtype == I8_DTYPE_F16);
+}
+
 enum i8_status i8i_build_int8(struct i8i_builder *b, int module,
                               const struct i8i_tensor *weight,
                               const struct i8i_model_options *options,
                               struct i8_error *err)
 {
     struct i8i_module *mod = &b->m->modules[module];
-    const struct i8i_tensor *scb, *format;
+    const bool ct = b->m->quantization == I8I_QUANT_CT_INT8;
+    const struct i8i_tensor *scb, *format = NULL;
     char text[I8I_SHAPE_TEXT];
-    enum i8_status st;
-    if ((st = i8i_build_find(b, &scb, module, "SCB", err)) ||
-        (st = i8i_build_find(b, &format, module, "weight_format", err)))
+    enum i8_status st = i8i_build_find(b, &scb, module, ct ? "weight_scale" : "SCB", err);
+    if (!st && !ct)
+        st = i8i_build_find(b, &format, module, "weight_format", err);
+    if (st)
         return st;
-    if (!scb)
-        return i8i_fail(err, I8_ERR_DATA,
-                        "tensor '%s' is I8, but its row scales '%s.SCB' are missing",
-                        weight->name, mod->stored_path);
-    if (scb->dtype != I8_DTYPE_F32 || scb->rank != 1 || scb->shape[0] != weight->shape[0])
-        return i8i_fail(
-            err, I8_ERR_DATA,
-            "tensor '%s' is %s %s; the row scales of '%s' are F32 [%" PRIu64 "]",
-            scb->name, i8_dtype_name(scb->dtype),
-            i8i_shape_text(text, scb->rank, scb->shape), weight->name, weight->shape[0]);
+    if (!are_row_scales(scb, weight, ct))
+        return bad_scales(mod, scb, weight, ct, err);
     i8i_build_use(b, scb, false);
     mod->scb = scb;
     if (!format)
@@ -274,6 +300,7 @@ static enum i8_status list_leftovers(struct i8i_builder *b, struct i8_error *err
     struct i8i_model *m = b->m;
     size_t stale = 0, unknown = 0;
     for (size_t i = 0; i < m->checkpoint->n_tensors; i++) {
+        b->used[i] |= m->checkpoint->tensors[i].companion;
         stale += b->used[i] && b->stale[i];
         unknown += !b->used[i];
     }

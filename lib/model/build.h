@@ -36,8 +36,8 @@ enum i8_status i8i_build_find(struct i8i_builder *b, const struct i8i_tensor **t
 void i8i_build_attach(struct i8i_builder *b, struct i8i_param *p,
                       const struct i8i_tensor *tensor);
 void i8i_build_use(struct i8i_builder *b, const struct i8i_tensor *tensor, bool stale);
-/* The bitsandbytes companions of an int8 Linear: checks and takes SCB and weight_format.
- */
+/* The companions of an int8 Linear: checks and takes SCB and weight_format, or
+ * weight_scale. */
 enum i8_status i8i_build_int8(struct i8i_builder *b, int module,
                               const struct i8i_tensor *weight,
                               const struct i8i_model_options *options,

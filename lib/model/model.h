@@ -26,8 +26,9 @@ struct i8i_module {
     bool likely_embedding; /* shape rules took it for a Linear, but its name says not */
     uint64_t rows, cols;   /* Linear, Conv1D: out, in features; embedding: n, width */
     int first_param, n_params; /* its own parameters and buffers, consecutive */
-    /* Of an int8 checkpoint (bitsandbytes row layout), else NULL: */
-    const struct i8i_tensor *scb;           /* F32 [rows], row absmax */
+    /* Of an int8 checkpoint, else NULL. bitsandbytes: F32 [rows], the row's absmax.
+     * compressed-tensors: F32, BF16 or F16 [rows, 1], the step, absmax / 127. */
+    const struct i8i_tensor *scb;
     const struct i8i_tensor *weight_format; /* U8 scalar 0, or NULL: optional */
 };
 
@@ -49,8 +50,10 @@ struct i8i_param {
 /* How weights are stored. */
 enum i8i_quantization {
     I8I_QUANT_NONE,
-    I8I_QUANT_BNB_INT8, /* weight I8 + SCB */
-    I8I_QUANT_OTHER,    /* GPTQ, AWQ, 4-bit, FP8 …: named in quantization_name */
+    I8I_QUANT_BNB_INT8,   /* weight I8 + SCB */
+    I8I_QUANT_CT_INT8,    /* compressed-tensors: weight I8 + weight_scale */
+    I8I_QUANT_FP8_BLOCKS, /* E4M3 + block scales; its tensors are read as bf16 */
+    I8I_QUANT_OTHER,      /* GPTQ, AWQ, 4-bit …: named in quantization_name */
 };
 
 struct i8i_model {
@@ -64,7 +67,7 @@ struct i8i_model {
     int n_params;
     enum i8i_quantization quantization;
     const char *quantization_name; /* "gptq"; NULL if none */
-    double int8_threshold;         /* config's llm_int8_threshold, 6.0 */
+    double int8_threshold;         /* config's llm_int8_threshold, 6.0; 0: none */
     enum i8_dtype config_dtype;    /* config.json's dtype/torch_dtype, or INVALID */
     i8i_json *config;              /* NULL for a bare weights file */
     struct i8i_checkpoint *checkpoint;

@@ -24,10 +24,10 @@ static void fill_parameters(struct view *v)
         const struct i8i_param *p = &v->model->params[i];
         v->parameters[i] = (struct i8_parameter_info){
             .name = p->leaf,
-            .dtype = p->dtype,
+            .dtype = p->tensor ? i8i_tensor_stored_dtype(p->tensor) : p->dtype,
             .rank = p->rank,
             .shape = p->shape,
-            .bytes = p->tensor ? p->tensor->bytes : 0,
+            .bytes = p->tensor ? i8i_tensor_stored(p->tensor, p->tensor->bytes) : 0,
             .tied_to = p->tied_to >= 0 ? v->model->params[p->tied_to].name : NULL,
             .is_buffer = p->buffer,
         };
@@ -60,6 +60,10 @@ static void fill_modules(struct view *v)
         };
         for (size_t p = 0; p < info->n_parameters; p++)
             info->bytes += info->parameters[p].bytes;
+        for (int p = m->first_param; p < m->first_param + m->n_params; p++) {
+            const struct i8i_tensor *t = v->model->params[p].tensor;
+            info->bytes += t && t->fp8 ? t->fp8->scale->bytes : 0;
+        }
     }
     /* Children stand behind their parents: from the end, each sum is final when it is
      * handed upwards. */
@@ -74,6 +78,9 @@ static const char *quantization_text(const struct i8i_model *m)
     switch (m->quantization) {
     case I8I_QUANT_BNB_INT8:
         return "int8 (bitsandbytes)";
+    case I8I_QUANT_CT_INT8:
+        return "int8 (compressed-tensors)";
+    case I8I_QUANT_FP8_BLOCKS:
     case I8I_QUANT_OTHER:
         return m->quantization_name;
     case I8I_QUANT_NONE:

@@ -293,7 +293,8 @@ static void classify(const struct forest *f, const struct branch *br,
     if (!weight)
         return;
     bool int8_row =
-        weight->dtype == I8_DTYPE_I8 && f->m->quantization == I8I_QUANT_BNB_INT8;
+        weight->dtype == I8_DTYPE_I8 && (f->m->quantization == I8I_QUANT_BNB_INT8 ||
+                                         f->m->quantization == I8I_QUANT_CT_INT8);
     if (weight->rank == 1) {
         mod->kind = I8I_NODE_NORM;
         mod->class_name = "Norm";
@@ -332,9 +333,9 @@ static enum i8_status emit_params(struct forest *f, const struct branch *br, int
         (st = i8i_build_int8(f->b, module, weight, f->options, f->err)))
         return st;
     for (size_t t = br->first_tensor; t != NONE; t = f->next_tensor[t]) {
-        if (f->b->used[t])
-            continue; /* the companions of an int8 weight */
         const struct i8i_tensor *tensor = &f->m->checkpoint->tensors[t];
+        if (f->b->used[t] || tensor->companion)
+            continue; /* the companions of an int8 or FP8 weight */
         size_t at = strlen(br->path);
         struct i8i_param p = {
             .leaf = tensor->name + at + (at > 0), .persistent = true, .tied_to = -1};

@@ -8,6 +8,7 @@
 
 #include "checkpoint/bin_reader.h"
 #include "checkpoint/pickle.h"
+#include "checkpoint/stored.h"
 #include "fuzz.h"
 
 static enum i8_status check_tensor(void *ctx, const struct i8i_tensor *t,

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * FP8 E4M3 (finite and NaN, no Inf; bias 7) times a block's scale to bf16.
+ */
+#include "config.h"
+
+#include "checkpoint/stored.h"
+
+#if defined __x86_64__
+#include <immintrin.h>
+#endif
+#include <string.h>
+
+#define E4M3_NAN 0x7f
+#define F32_INF  0x7f800000u
+#define F32_NAN  0x7fc00000u
+#define BF16_NAN 0x7fc0 /* every NaN: which one a product is depends on the processor */
+/* E4M3's exponent and mantissa, put where fp32 has its own, make the value times
+ * 2^(7 - 127); subnormals too, as both formats have them. */
+#define E4M3_TO_F32 0x1p120f
+
+static float decode_one(unsigned char e4m3, float scale)
+{
+    const uint32_t magnitude = e4m3 & 0x7fu;
+    const uint32_t bits = magnitude == E4M3_NAN ? F32_NAN : magnitude << 20;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    value *= E4M3_TO_F32; /* exact */
+    return (e4m3 & 0x80 ? -value : value) * scale;
+}
+
+static uint16_t to_bf16(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if ((bits & 0x7fffffff) > F32_INF)
+        return BF16_NAN;
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+void i8i_fp8_decode_scalar(void *dst, const void *src, size_t n, float scale)
+{
+    /* Forwards: what is overwritten has been read when src ends where dst does. */
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t b = to_bf16(decode_one(((const unsigned char *)src)[i], scale));
+        memcpy((char *)dst + 2 * i, &b, sizeof b);
+    }
+}
+
+#if defined __x86_64__
+/* Eight at a time; the bf16 in the lower half of each lane. */
+__attribute__((target("avx2"))) static inline __m256i decode8(__m128i bytes, __m256 scale)
+{
+    const __m256i wide = _mm256_cvtepu8_epi32(bytes);
+    const __m256i magnitude = _mm256_and_si256(wide, _mm256_set1_epi32(0x7f));
+    const __m256i sign =
+        _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x80)), 24);
+    const __m256i is_nan = _mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(E4M3_NAN));
+    const __m256i bits =
+        _mm256_blendv_epi8(_mm256_slli_epi32(magnitude, 20),
+                           _mm256_set1_epi32(F32_NAN), is_nan);
+    const __m256 value =
+        _mm256_mul_ps(_mm256_castsi256_ps(bits), _mm256_set1_ps(E4M3_TO_F32));
+    const __m256 y = _mm256_mul_ps(_mm256_xor_ps(value, _mm256_castsi256_ps(sign)), scale);
+    const __m256i b = _mm256_castps_si256(y);
+    const __m256i odd =
+        _mm256_and_si256(_mm256_srli_epi32(b, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_srli_epi32(
+        _mm256_add_epi32(_mm256_add_epi32(b, _mm256_set1_epi32(0x7fff)), odd), 16);
+    const __m256 unordered = _mm256_cmp_ps(y, y, _CMP_UNORD_Q);
+    return _mm256_blendv_epi8(rounded, _mm256_set1_epi32(BF16_NAN),
+                              _mm256_castps_si256(unordered));
+}
+
+__attribute__((target("avx2"))) static void decode_avx2(char *dst, const char *src,
+                                                        size_t n, float scale)
+{
+    const __m256 s = _mm256_set1_ps(scale);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m128i bytes = _mm_loadu_si128((const void *)(src + i));
+        const __m256i low = decode8(bytes, s),
+                      high = decode8(_mm_srli_si128(bytes, 8), s);
+        /* packus works within 128-bit halves: bring them into order. */
+        const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+        _mm256_storeu_si256((void *)(dst + 2 * i), both);
+    }
+    i8i_fp8_decode_scalar(dst + 2 * i, src + i, n - i, scale);
+}
+#endif
+
+void i8i_fp8_decode(void *dst, const void *src, size_t n, float scale)
+{
+#if defined __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        decode_avx2(dst, src, n, scale);
+        return;
+    }
+#endif
+    i8i_fp8_decode_scalar(dst, src, n, scale);
+}
