@@ -46,8 +46,8 @@ static double e4m3(unsigned char b)
     const int exponent = b >> 3 & 15, mantissa = b & 7;
     if ((b & 0x7f) == 0x7f)
         return NAN;
-    const double magnitude = exponent == 0 ? ldexp(mantissa, -9)
-                                           : ldexp(8 + mantissa, exponent - 10);
+    const double magnitude =
+        exponent == 0 ? ldexp(mantissa, -9) : ldexp(8 + mantissa, exponent - 10);
     return b & 0x80 ? -magnitude : magnitude;
 }
 
@@ -61,9 +61,9 @@ static uint16_t expected_bf16(unsigned char b, float scale)
 
 START_TEST(decodes_every_value)
 {
-    static const float scales[] = {1.0f,     0.000244140625f, 3.1e-4f, 7.77f,    -0.3f,
-                                   1e-38f,   1e-44f,          3e38f,   0.0f,     1.1f,
-                                   INFINITY, NAN,             8e35f,   65504.0f, 1e-40f};
+    static const float scales[] = {
+        1.0f, 0.000244140625f, 3.1e-4f, 7.77f, -0.3f,    1e-38f, 1e-44f, 3e38f, 0.0f,
+        1.1f, INFINITY,        NAN,     8e35f, 65504.0f, 1e-40f};
     unsigned char all[256];
     for (int i = 0; i < 256; i++)
         all[i] = (unsigned char)i;
@@ -75,8 +75,9 @@ START_TEST(decodes_every_value)
             ck_assert_msg(plain[i] == expected_bf16(all[i], scales[s]),
                           "0x%02x x %g: 0x%04x, expected 0x%04x", i, scales[s], plain[i],
                           expected_bf16(all[i], scales[s]));
-            ck_assert_msg(best[i] == plain[i], "0x%02x x %g: SIMD gives 0x%04x, not 0x%04x",
-                          i, scales[s], best[i], plain[i]);
+            ck_assert_msg(best[i] == plain[i],
+                          "0x%02x x %g: SIMD gives 0x%04x, not 0x%04x", i, scales[s],
+                          best[i], plain[i]);
         }
     }
 }
@@ -152,8 +153,9 @@ static void write_config(const char *source, const char *folder, const char *blo
     size_t n;
     const char *text = file_text(source, "config.json", &n);
     char *end = strrchr(text, '}');
-    char *whole = i8i_format("%.*s%s%s}\n", (int)(end - text), text,
-                             block ? ", \"quantization_config\": " : "", block ? block : "");
+    char *whole =
+        i8i_format("%.*s%s%s}\n", (int)(end - text), text,
+                   block ? ", \"quantization_config\": " : "", block ? block : "");
     free(scratch_write(kept_path(dir, folder), "config.json", whole, strlen(whole)));
     free(whole);
 }
@@ -300,7 +302,8 @@ START_TEST(converts_as_its_bf16_twin)
             same_file(c[0].options.output, c[1].options.output,
                       c[0].result.files[f].name);
     }
-    ck_assert_ptr_null(strstr(file_text(c[0].options.output, "config.json", NULL), "fp8"));
+    ck_assert_ptr_null(
+        strstr(file_text(c[0].options.output, "config.json", NULL), "fp8"));
     conversion_free(&c[0]);
     conversion_free(&c[1]);
 }
@@ -319,8 +322,8 @@ START_TEST(reads_any_range)
     ck_assert_uint_eq(m[0]->n_unexpected, m[1]->n_unexpected);
     uint32_t state = 11;
     for (int k = 0; k < 400; k++) {
-        const struct i8i_tensor *t = &m[0]->checkpoint->tensors[next_random(&state) %
-                                                                m[0]->checkpoint->n_tensors];
+        const struct i8i_tensor *t =
+            &m[0]->checkpoint->tensors[next_random(&state) % m[0]->checkpoint->n_tensors];
         if (t->companion)
             continue;
         const struct i8i_tensor *u = i8i_checkpoint_find(m[1]->checkpoint, t->name);
@@ -340,7 +343,7 @@ END_TEST
 
 /* ---- refusals ---- */
 
-#define W       "model.layers.0.mlp.up_proj.weight"
+#define W        "model.layers.0.mlp.up_proj.weight"
 #define FP8(...) "{\"quant_method\": \"fp8\"" __VA_ARGS__ "}"
 
 static const struct {
@@ -352,8 +355,8 @@ static const struct {
     uint64_t scale_rows, scale_cols;
     const char *message;
 } refused[] = {
-    {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 200, NULL, 0, 0, 0,
-     "its scales '" W "_scale_inv' are missing"},
+    {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 200, NULL, 0, 0,
+     0, "its scales '" W "_scale_inv' are missing"},
     {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 200,
      W "_scale_inv", I8_DTYPE_F32, 2, 2, "are F32 or BF16 [3, 2]"},
     {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 200,
@@ -362,8 +365,8 @@ static const struct {
      W "_scale_inv", I8_DTYPE_F16, 3, 2, "are F32 or BF16 [3, 2]"},
     {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 200,
      W "_scale_inv", I8_DTYPE_F32, 3, 0, "are F32 or BF16 [3, 2]"},
-    {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 0,
-     W "_scale_inv", I8_DTYPE_F32, 3, 0, "but not a matrix"},
+    {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E4M3, 300, 0, W "_scale_inv",
+     I8_DTYPE_F32, 3, 0, "but not a matrix"},
     {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_F8_E5M2, 300, 200,
      W "_scale_inv", I8_DTYPE_F32, 3, 2, "where F8_E4M3 is expected"},
     {FP8(", \"weight_block_size\": [128, 128]"), I8_DTYPE_BF16, 300, 200, W "_scale_inv",
@@ -394,8 +397,8 @@ START_TEST(refuses_by_name)
         add_entry(&t, refused[_i].scale, refused[_i].scale_dtype, scale[1] ? 2 : 1, scale,
                   zeros);
     write_twin(&t, "bad");
-    char *config = own(i8i_format("{\"model_type\": \"none\", \"quantization_config\": %s}",
-                                  refused[_i].config));
+    char *config = own(i8i_format(
+        "{\"model_type\": \"none\", \"quantization_config\": %s}", refused[_i].config));
     free(scratch_write(kept_path(dir, "bad"), "config.json", config, strlen(config)));
     struct conversion c = conversion_of(kept_path(dir, "bad"), dir, "out");
     c.err = (struct i8_error){0};
@@ -410,7 +413,8 @@ START_TEST(refuses_by_name)
 }
 END_TEST
 
-/* NaN among the weights, or a scale that makes them too large, is found like any other. */
+/* NaN among the weights, or a scale that makes them too large, is found like any other.
+ */
 START_TEST(nonfinite)
 {
     struct twin t = {.count = 0};

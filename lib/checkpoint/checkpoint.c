@@ -6,12 +6,14 @@
 #include "config.h"
 
 #include "base/memory.h"
+#include "base/pool.h"
 #include "checkpoint/bin_reader.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/shard_index.h"
 #include "checkpoint/stored.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,44 +25,41 @@ static const struct {
     {"pytorch_model.bin", "pytorch_model.bin.index.json"},
 };
 
-struct builder {
-    struct i8i_checkpoint *c;
-    size_t capacity;
-    uint32_t file;                 /* that is being read */
-    struct i8i_shard_index *index; /* NULL: a single file */
+/* One file on its way into the list: what its header says. Files are independent of each
+ * other until they are merged, so any number can be read at once. */
+struct shard {
+    struct i8i_tensor *tensors;
+    size_t count, capacity;
+    struct i8i_arena *arena; /* for their names and strides: the reading thread's */
+    enum i8_status status;
+    struct i8_error err;
 };
 
-static enum i8_status add_tensor(void *ctx, const struct i8i_tensor *t,
-                                 struct i8_error *err)
+struct builder {
+    struct i8i_checkpoint *c;
+    struct shard *shards;          /* as many as c->files */
+    struct i8i_shard_index *index; /* NULL: a single file */
+    atomic_bool failed;            /* a shard has: begin no other */
+};
+
+static enum i8_status take_tensor(void *ctx, const struct i8i_tensor *t,
+                                  struct i8_error *err)
 {
-    struct builder *b = ctx;
-    struct i8i_checkpoint *c = b->c;
-    enum i8_status st = I8_OK;
-    if (b->index != NULL)
-        st = i8i_shard_index_found(b->index, t->name, b->file, err);
-    if (st != I8_OK)
-        return st;
-    if (!i8i_grow(&c->tensors, &b->capacity, c->n_tensors + 1, sizeof *c->tensors))
+    struct shard *s = ctx;
+    if (!i8i_grow(&s->tensors, &s->capacity, s->count + 1, sizeof *s->tensors))
         return i8i_nomem(err);
-    struct i8i_tensor *own = &c->tensors[c->n_tensors];
+    struct i8i_tensor *own = &s->tensors[s->count];
     *own = *t;
-    own->file = b->file;
-    own->name = i8i_arena_strdup(&c->arena, t->name);
+    own->name = i8i_arena_strdup(s->arena, t->name);
     if (own->name == NULL)
         return i8i_nomem(err);
-    size_t before;
-    st = i8i_map_add(&c->by_name, own->name, c->n_tensors, &before, err);
-    if (st == I8_OK && before != I8I_MAP_NONE)
-        st = i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice",
-                      c->files[b->file].source->name, t->name);
-    c->n_tensors += st == I8_OK;
-    return st;
+    s->count++;
+    return I8_OK;
 }
 
-/* Reads the header of files[b->file], whose source is open. */
-static enum i8_status read_file(struct builder *b, struct i8_error *err)
+static enum i8_status read_file(struct shard *s, struct i8i_checkpoint_file *f,
+                                struct i8_error *err)
 {
-    struct i8i_checkpoint_file *f = &b->c->files[b->file];
     unsigned char magic[I8I_BIN_MAGIC] = {0};
     const size_t n =
         f->source->size < sizeof magic ? (size_t)f->source->size : sizeof magic;
@@ -68,43 +67,127 @@ static enum i8_status read_file(struct builder *b, struct i8_error *err)
     if (st != I8_OK)
         return st;
     if (i8i_bin_is_pytorch(magic, n))
-        return i8i_bin_read(f->source, &b->c->arena, add_tensor, b, err);
-    return i8i_safetensors_read_header(f->source, &f->data_start, add_tensor, b, NULL,
+        return i8i_bin_read(f->source, s->arena, take_tensor, s, err);
+    return i8i_safetensors_read_header(f->source, &f->data_start, take_tensor, s, NULL,
                                        err);
 }
 
+/* Opens one file of the tree, or the path when there is no tree, and reads its header. */
+static void open_shard(void *ctx, size_t item, unsigned thread)
+{
+    struct builder *b = ctx;
+    struct i8i_checkpoint_file *f = &b->c->files[item];
+    struct shard *s = &b->shards[item];
+    s->arena = &b->c->arenas[thread];
+    /* Items are begun in order, so one that is skipped lies behind the failed one. */
+    if (atomic_load(&b->failed))
+        return;
+    s->status = b->c->tree != NULL
+                    ? i8i_tree_open(b->c->tree, &f->source, f->name, &s->err)
+                    : i8i_source_open_file(&f->source, f->name, &s->err);
+    if (s->status == I8_OK)
+        s->status = read_file(s, f, &s->err);
+    if (s->status != I8_OK)
+        atomic_store(&b->failed, true);
+}
+
+/* Appends a file's tensors to the list, for which there is room. */
+static enum i8_status merge(struct builder *b, size_t file, struct i8_error *err)
+{
+    struct i8i_checkpoint *c = b->c;
+    const struct shard *s = &b->shards[file];
+    for (size_t i = 0; i < s->count; i++) {
+        struct i8i_tensor *own = &c->tensors[c->n_tensors];
+        *own = s->tensors[i];
+        own->file = (uint32_t)file;
+        enum i8_status st = I8_OK;
+        if (b->index != NULL)
+            st = i8i_shard_index_found(b->index, own->name, file, err);
+        size_t before = I8I_MAP_NONE;
+        if (st == I8_OK)
+            st = i8i_map_add(&c->by_name, own->name, c->n_tensors, &before, err);
+        if (st == I8_OK && before != I8I_MAP_NONE)
+            st = i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice",
+                          c->files[file].source->name, own->name);
+        if (st != I8_OK)
+            return st;
+        c->n_tensors++;
+    }
+    return I8_OK;
+}
+
+static enum i8_status read_shards(struct builder *b, struct i8_error *err)
+{
+    struct i8i_checkpoint *c = b->c;
+    struct i8i_pool *pool = NULL;
+    unsigned width = c->tree != NULL ? c->tree->parallel : 1;
+    if (width > c->n_files)
+        width = (unsigned)c->n_files;
+    if (width == 0)
+        width = 1;
+    c->arenas = i8i_calloc(width, sizeof *c->arenas);
+    if (c->arenas == NULL)
+        return i8i_nomem(err);
+    c->n_arenas = width;
+    if (width > 1) {
+        enum i8_status st = i8i_pool_new(&pool, width, err);
+        if (st != I8_OK)
+            return st;
+    }
+    i8i_pool_run(pool, c->n_files, open_shard, b);
+    i8i_pool_free(pool);
+    return I8_OK;
+}
+
+/* In the order of the files, whatever the order in which they arrived: the first fault
+ * is the same on every run. */
+static enum i8_status merge_shards(struct builder *b, struct i8_error *err)
+{
+    struct i8i_checkpoint *c = b->c;
+    size_t total = 0;
+    for (size_t i = 0; i < c->n_files; i++)
+        total += b->shards[i].count;
+    c->tensors = i8i_calloc(total, sizeof *c->tensors);
+    if (c->tensors == NULL)
+        return i8i_nomem(err);
+    for (size_t i = 0; i < c->n_files; i++) {
+        struct shard *s = &b->shards[i];
+        if (s->status != I8_OK)
+            return i8i_fail(err, s->status, "%s", s->err.message);
+        enum i8_status st = merge(b, i, err);
+        if (st != I8_OK)
+            return st;
+        free(s->tensors);
+        s->tensors = NULL;
+    }
+    return b->index != NULL ? i8i_shard_index_finish(b->index, err) : I8_OK;
+}
+
 static enum i8_status new_checkpoint(struct i8i_checkpoint **out, struct i8i_tree *tree,
-                                     size_t n_files, struct i8_error *err)
+                                     const char *const *names, size_t n_names,
+                                     struct i8_error *err)
 {
     *out = NULL;
-    if (n_files > UINT32_MAX)
-        return i8i_fail(err, I8_ERR_UNSUPPORTED, "%zu weights files", n_files);
+    if (n_names > UINT32_MAX)
+        return i8i_fail(err, I8_ERR_UNSUPPORTED, "%zu weights files", n_names);
     struct i8i_checkpoint *c = i8i_calloc(1, sizeof *c);
     if (c == NULL)
         return i8i_nomem(err);
     i8i_map_init(&c->by_name);
     c->tree = tree;
-    c->files = i8i_calloc(n_files, sizeof *c->files);
-    if (c->files == NULL) {
+    c->files = i8i_calloc(n_names, sizeof *c->files);
+    for (size_t i = 0; c->files != NULL && i < n_names; i++) {
+        c->files[i].name = i8i_strdup(names[i]);
+        if (c->files[i].name == NULL)
+            break;
+        c->n_files++;
+    }
+    if (c->files == NULL || c->n_files < n_names) {
         i8i_checkpoint_free(c);
         return i8i_nomem(err);
     }
     *out = c;
     return I8_OK;
-}
-
-/* Opens files[n_files] of the tree, or the path when there is no tree, and reads it. */
-static enum i8_status add_file(struct builder *b, const char *name, struct i8_error *err)
-{
-    struct i8i_checkpoint *c = b->c;
-    struct i8i_checkpoint_file *f = &c->files[c->n_files];
-    b->file = (uint32_t)c->n_files++;
-    f->name = i8i_strdup(name);
-    if (f->name == NULL)
-        return i8i_nomem(err);
-    enum i8_status st = c->tree != NULL ? i8i_tree_open(c->tree, &f->source, name, err)
-                                        : i8i_source_open_file(&f->source, name, err);
-    return st == I8_OK ? read_file(b, err) : st;
 }
 
 static enum i8_status open_files(struct i8i_checkpoint **out, struct i8i_tree *tree,
@@ -113,11 +196,16 @@ static enum i8_status open_files(struct i8i_checkpoint **out, struct i8i_tree *t
 {
     *out = NULL;
     struct builder b = {.index = index};
-    enum i8_status st = new_checkpoint(&b.c, tree, n_names, err);
-    for (size_t i = 0; i < n_names && st == I8_OK; i++)
-        st = add_file(&b, names[i], err);
-    if (st == I8_OK && index != NULL)
-        st = i8i_shard_index_finish(index, err);
+    enum i8_status st = new_checkpoint(&b.c, tree, names, n_names, err);
+    if (st != I8_OK)
+        return st;
+    b.shards = i8i_calloc(n_names, sizeof *b.shards);
+    st = b.shards != NULL ? read_shards(&b, err) : i8i_nomem(err);
+    if (st == I8_OK)
+        st = merge_shards(&b, err);
+    for (size_t i = 0; b.shards != NULL && i < n_names; i++)
+        free(b.shards[i].tensors);
+    free(b.shards);
     if (st == I8_OK)
         *out = b.c;
     else
@@ -165,10 +253,12 @@ void i8i_checkpoint_free(struct i8i_checkpoint *c)
         i8i_source_close(c->files[i].source);
         free(c->files[i].name);
     }
+    for (unsigned i = 0; i < c->n_arenas; i++)
+        i8i_arena_free(&c->arenas[i]);
+    free(c->arenas);
     free(c->files);
     free(c->tensors);
     i8i_map_free(&c->by_name);
-    i8i_arena_free(&c->arena);
     free(c);
 }
 

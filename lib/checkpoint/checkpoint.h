@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "base/memory.h"
 #include "source/source.h"
 #include <int8tool/dtype.h>
 #include <int8tool/status.h>
@@ -79,7 +80,9 @@ struct i8i_checkpoint {
     struct i8i_map by_name;
     struct i8i_tree *tree; /* borrowed; NULL when opened from a single file */
     /* private: */
-    struct i8i_arena arena; /* tensor names and strides */
+    struct i8i_arena *arenas; /* tensor names, strides …, by thread that read them;
+                                 one at least */
+    unsigned n_arenas;
 };
 
 /* Opens the weights of a tree: model.safetensors, else model.safetensors.index.json,

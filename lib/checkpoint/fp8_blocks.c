@@ -68,20 +68,19 @@ static enum i8_status join(struct i8i_checkpoint *c, struct i8i_tensor *t,
                    cols = blocks_of(t->shape[1], block[1]);
     if ((scale->dtype != I8_DTYPE_F32 && scale->dtype != I8_DTYPE_BF16) ||
         scale->rank != 2 || scale->shape[0] != rows || scale->shape[1] != cols)
-        return i8i_fail(err, I8_ERR_DATA,
-                        "%s: tensor '%s' is %s of rank %" PRIu32 " [%" PRIu64
-                        ", %" PRIu64 "]; the scales of '%s' [%" PRIu64 ", %" PRIu64
-                        "] in blocks of %" PRIu64 " x %" PRIu64
-                        " are F32 or BF16 [%" PRIu64 ", %" PRIu64 "]",
-                        c->files[scale->file].name, scale->name,
-                        i8_dtype_name(scale->dtype), scale->rank, scale->shape[0],
-                        scale->shape[1], t->name, t->shape[0], t->shape[1], block[0],
-                        block[1], rows, cols);
+        return i8i_fail(
+            err, I8_ERR_DATA,
+            "%s: tensor '%s' is %s of rank %" PRIu32 " [%" PRIu64 ", %" PRIu64
+            "]; the scales of '%s' [%" PRIu64 ", %" PRIu64 "] in blocks of %" PRIu64
+            " x %" PRIu64 " are F32 or BF16 [%" PRIu64 ", %" PRIu64 "]",
+            c->files[scale->file].name, scale->name, i8_dtype_name(scale->dtype),
+            scale->rank, scale->shape[0], scale->shape[1], t->name, t->shape[0],
+            t->shape[1], block[0], block[1], rows, cols);
     if (cols > MAX_ROW_BLOCKS)
         return bad_tensor(c, t, "with more blocks in a row than are handled", err);
     if (t->strides != NULL || scale->strides != NULL)
         return bad_tensor(c, t, "in blocks, and does not lie in row-major order", err);
-    struct i8i_fp8 *fp8 = i8i_arena_alloc(&c->arena, sizeof *fp8);
+    struct i8i_fp8 *fp8 = i8i_arena_alloc(&c->arenas[0], sizeof *fp8);
     if (fp8 == NULL)
         return i8i_nomem(err);
     *fp8 = (struct i8i_fp8){.scale = scale, .block = {block[0], block[1]}};
@@ -114,13 +113,15 @@ enum i8_status i8i_checkpoint_join_fp8(struct i8i_checkpoint *c, const uint64_t 
 
 /* ---- reading ---- */
 
-/* The scales of block row `row`, as fp32. `scales` has room for one row of either kind. */
+/* The scales of block row `row`, as fp32. `scales` has room for one row of either kind.
+ */
 static enum i8_status read_scales(const struct i8i_checkpoint *c,
                                   const struct i8i_tensor *scale, uint64_t row,
                                   float *scales, struct i8_error *err)
 {
     const size_t n = (size_t)scale->shape[1], width = i8_dtype_bits(scale->dtype) / 8;
-    enum i8_status st = i8i_tensor_read(c, scale, scales, row * n * width, n * width, err);
+    enum i8_status st =
+        i8i_tensor_read(c, scale, scales, row * n * width, n * width, err);
     if (st != I8_OK || scale->dtype == I8_DTYPE_F32)
         return st;
     for (size_t i = n; i-- > 0;) { /* backwards: each is twice as wide */
@@ -154,7 +155,7 @@ enum i8_status i8i_fp8_read(const struct i8i_checkpoint *c, const struct i8i_ten
         const uint64_t block = col / fp8->block[1];
         uint64_t run = (block + 1) * fp8->block[1] - col; /* to the end of the block … */
         run = run < cols - col ? run : cols - col;        /* … of the row … */
-        run = run < left ? run : left;                    /* … or of what is asked for */
+        run = run < left ? run : left; /* … or of what is asked for */
         if (band != held)
             st = read_scales(c, fp8->scale, band, scales, err);
         held = band;

@@ -56,15 +56,14 @@ __attribute__((target("avx2"))) static inline __m256i decode8(__m128i bytes, __m
     const __m256i sign =
         _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x80)), 24);
     const __m256i is_nan = _mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(E4M3_NAN));
-    const __m256i bits =
-        _mm256_blendv_epi8(_mm256_slli_epi32(magnitude, 20),
-                           _mm256_set1_epi32(F32_NAN), is_nan);
+    const __m256i bits = _mm256_blendv_epi8(_mm256_slli_epi32(magnitude, 20),
+                                            _mm256_set1_epi32(F32_NAN), is_nan);
     const __m256 value =
         _mm256_mul_ps(_mm256_castsi256_ps(bits), _mm256_set1_ps(E4M3_TO_F32));
-    const __m256 y = _mm256_mul_ps(_mm256_xor_ps(value, _mm256_castsi256_ps(sign)), scale);
+    const __m256 y =
+        _mm256_mul_ps(_mm256_xor_ps(value, _mm256_castsi256_ps(sign)), scale);
     const __m256i b = _mm256_castps_si256(y);
-    const __m256i odd =
-        _mm256_and_si256(_mm256_srli_epi32(b, 16), _mm256_set1_epi32(1));
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(b, 16), _mm256_set1_epi32(1));
     const __m256i rounded = _mm256_srli_epi32(
         _mm256_add_epi32(_mm256_add_epi32(b, _mm256_set1_epi32(0x7fff)), odd), 16);
     const __m256 unordered = _mm256_cmp_ps(y, y, _CMP_UNORD_Q);
@@ -82,7 +81,8 @@ __attribute__((target("avx2"))) static void decode_avx2(char *dst, const char *s
         const __m256i low = decode8(bytes, s),
                       high = decode8(_mm_srli_si128(bytes, 8), s);
         /* packus works within 128-bit halves: bring them into order. */
-        const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+        const __m256i both =
+            _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
         _mm256_storeu_si256((void *)(dst + 2 * i), both);
     }
     i8i_fp8_decode_scalar(dst + 2 * i, src + i, n - i, scale);

@@ -4,9 +4,9 @@
  */
 #include "config.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
+#include "source/model_source.h"
 
 #include <int8tool/checkpoint.h>
 #include <stdlib.h>
@@ -27,14 +27,10 @@ enum i8_status i8_checkpoint_open(struct i8_checkpoint **out, const char *model,
     struct i8_checkpoint *c = i8i_calloc(1, sizeof *c);
     if (c == NULL)
         return i8i_nomem(err);
-    enum i8_status st;
-    if (i8i_is_directory(model)) {
-        st = i8i_tree_open_directory(&c->tree, model, err);
-        if (st == I8_OK)
-            st = i8i_checkpoint_open_tree(&c->checkpoint, c->tree, err);
-    } else {
-        st = i8i_checkpoint_open_file(&c->checkpoint, model, err);
-    }
+    enum i8_status st = i8i_open_model_tree(&c->tree, model, err);
+    if (st == I8_OK)
+        st = c->tree != NULL ? i8i_checkpoint_open_tree(&c->checkpoint, c->tree, err)
+                             : i8i_checkpoint_open_file(&c->checkpoint, model, err);
     if (st == I8_OK)
         *out = c;
     else

@@ -30,7 +30,8 @@ struct i8_tensor_info {
                          owned by the checkpoint */
 };
 
-/* `model` is a directory with weights (no config.json needed) or one weights file. */
+/* `model` is a directory with weights (no config.json needed), one weights file, or,
+ * where a Hub has been enabled (<int8tool/hub.h>), a repository's ORG/NAME[@REVISION]. */
 enum i8_status i8_checkpoint_open(struct i8_checkpoint **out, const char *model,
                                   struct i8_error *err);
 size_t i8_checkpoint_count(const struct i8_checkpoint *c);

@@ -4,9 +4,9 @@
  */
 #include "config.h"
 
-#include "base/file.h"
 #include "model/build.h"
 #include "model/hparams.h"
+#include "source/model_source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,10 +144,10 @@ enum i8_status i8i_model_open(struct i8i_model **out, const char *model_string,
 {
     enum i8_status st;
     *out = NULL;
-    if (i8i_is_directory(model_string)) {
-        struct i8i_tree *tree;
-        if ((st = i8i_tree_open_directory(&tree, model_string, err)))
-            return st;
+    struct i8i_tree *tree;
+    if ((st = i8i_open_model_tree(&tree, model_string, err)))
+        return st;
+    if (tree) {
         if ((st = i8i_model_open_tree(out, tree, options, err)))
             i8i_tree_close(tree);
         return st;

@@ -96,9 +96,10 @@ struct i8i_model_options {
     bool require_family; /* engine: an unknown family is an error */
 };
 
-/* Opens a MODEL string: a directory with config.json and weights, or one weights
- * file. Disagreement between headers and config.json (hidden size, layer count, a
- * missing or misshapen tensor) is I8_ERR_DATA naming both. */
+/* Opens a MODEL string: a directory with config.json and weights, a Hub repository
+ * (source/model_source.h), or one weights file. Disagreement between headers and
+ * config.json (hidden size, layer count, a missing or misshapen tensor) is I8_ERR_DATA
+ * naming both. */
 enum i8_status i8i_model_open(struct i8i_model **out, const char *model_string,
                               const struct i8i_model_options *options,
                               struct i8_error *err) I8I_MUST_CHECK;

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum i8_status i8i_source_read_at(struct i8i_source *s, void *dst, size_t n,
                                   uint64_t offset, struct i8_error *err)
@@ -28,6 +29,20 @@ void i8i_source_close(struct i8i_source *s)
 {
     if (s != NULL)
         s->ops->close(s);
+}
+
+void i8i_source_will_read(struct i8i_source *s, const struct i8i_extent *extents,
+                          size_t n)
+{
+    if (s->ops->will_read != NULL && n > 0)
+        s->ops->will_read(s, extents, n);
+}
+
+const char *i8i_source_sha256(const struct i8i_source *s)
+{
+    static const char kind[] = "sha256:";
+    const size_t n = sizeof kind - 1;
+    return s->digest != NULL && strncmp(s->digest, kind, n) == 0 ? s->digest + n : NULL;
 }
 
 /* Names come from indexes that nobody vouches for: they must stay inside the tree. */
@@ -57,6 +72,14 @@ enum i8_status i8i_tree_list(struct i8i_tree *t, i8i_tree_fn *fn, void *ctx,
                              struct i8_error *err)
 {
     return t->ops->list(t, fn, ctx, err);
+}
+
+enum i8_status i8i_tree_read_ahead(struct i8i_tree *t, struct i8i_source *const *sources,
+                                   size_t n, uint64_t memory, struct i8_error *err)
+{
+    if (t->ops->read_ahead == NULL)
+        return I8_OK;
+    return t->ops->read_ahead(t, sources, n, memory, err);
 }
 
 void i8i_tree_close(struct i8i_tree *t)

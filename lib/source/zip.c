@@ -164,8 +164,7 @@ static bool apply_zip64(const unsigned char *extra, size_t length, uint64_t *siz
 }
 
 /* The local header says where the data begins, and must not contradict. */
-static enum i8_status read_local(const struct directory *d, struct i8i_zip_entry *e,
-                                 uint64_t flags)
+static enum i8_status read_local(const struct directory *d, struct i8i_zip_entry *e)
 {
     const size_t n = strlen(e->name);
     unsigned char *local = i8i_calloc(LOCAL_BYTES + n, 1);
@@ -180,7 +179,7 @@ static enum i8_status read_local(const struct directory *d, struct i8i_zip_entry
         goto out;
     if (memcmp(local, "PK\3\4", 4) != 0 || get(local + 26, 2) != n ||
         memcmp(local + LOCAL_BYTES, e->name, n) != 0 || get(local + 8, 2) != 0 ||
-        ((get(local + 6, 2) ^ flags) & FLAG_ENCRYPTED) != 0) {
+        ((get(local + 6, 2) ^ e->flags) & FLAG_ENCRYPTED) != 0) {
         st = bad_entry(d, e->name, "the same header in front of it as in the directory");
         goto out;
     }
@@ -205,8 +204,10 @@ static enum i8_status add_entry(struct i8i_zip *z, const struct directory *d,
         return bad_entry(d, name, "a name without NUL bytes");
     const uint64_t flags = get(p + 8, 2), method = get(p + 10, 2);
     uint64_t packed = get(p + 20, 4);
-    struct i8i_zip_entry e = {
-        .name = name, .size = get(p + 24, 4), .start = get(p + 42, 4)};
+    struct i8i_zip_entry e = {.name = name,
+                              .size = get(p + 24, 4),
+                              .start = get(p + 42, 4),
+                              .flags = (unsigned)flags};
     if (flags & FLAG_ENCRYPTED)
         return i8i_fail(d->err, I8_ERR_UNSUPPORTED, "%s: zip entry '%s' is encrypted",
                         d->source->name, name);
@@ -226,8 +227,6 @@ static enum i8_status add_entry(struct i8i_zip *z, const struct directory *d,
     enum i8_status st = i8i_map_add(&z->by_name, name, z->count, &before, d->err);
     if (st == I8_OK && before != I8I_MAP_NONE)
         st = bad_entry(d, name, "the name only once");
-    if (st == I8_OK)
-        st = read_local(d, &e, flags);
     if (st != I8_OK)
         return st;
     if (!i8i_grow(&z->entries, &z->capacity, z->count + 1, sizeof *z->entries))
@@ -273,20 +272,48 @@ static int by_start(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* Sorts the entries by their place and refuses overlaps. */
+/* The entries' own headers, which lie all over the file: announced first, for a source
+ * to which every read is a journey. */
+static enum i8_status read_locals(struct i8i_zip *z, const struct directory *d)
+{
+    struct i8i_extent *extents = i8i_calloc(z->count, sizeof *extents);
+    if (extents == NULL)
+        return i8i_nomem(d->err);
+    size_t within = 0; /* the others are refused below */
+    for (size_t i = 0; i < z->count; i++) {
+        const struct i8i_zip_entry *e = &z->entries[i];
+        const uint64_t bytes = LOCAL_BYTES + strlen(e->name);
+        if (e->start <= d->offset && bytes <= d->offset - e->start)
+            extents[within++] = (struct i8i_extent){.offset = e->start, .bytes = bytes};
+    }
+    i8i_source_will_read(d->source, extents, within);
+    free(extents);
+    enum i8_status st = I8_OK;
+    for (size_t i = 0; i < z->count && st == I8_OK; i++)
+        st = read_local(d, &z->entries[i]);
+    return st;
+}
+
+/* With the entries sorted by their place. */
 static enum i8_status check_overlaps(struct i8i_zip *z, const struct directory *d)
 {
-    if (z->count > 0)
-        qsort(z->entries, z->count, sizeof *z->entries, by_start);
     for (size_t i = 1; i < z->count; i++) {
         const struct i8i_zip_entry *e = &z->entries[i - 1];
         if (e->offset + e->size > z->entries[i].start)
             return bad_entry(d, z->entries[i].name, "no overlap with the one before it");
     }
+    return I8_OK;
+}
+
+/* By their place in the file, which is not always the directory's order. */
+static enum i8_status sort_entries(struct i8i_zip *z, struct i8_error *err)
+{
+    if (z->count > 0)
+        qsort(z->entries, z->count, sizeof *z->entries, by_start);
     i8i_map_free(&z->by_name);
     enum i8_status st = I8_OK;
     for (size_t i = 0; i < z->count && st == I8_OK; i++)
-        st = i8i_map_add(&z->by_name, z->entries[i].name, i, NULL, d->err);
+        st = i8i_map_add(&z->by_name, z->entries[i].name, i, NULL, err);
     return st;
 }
 
@@ -299,6 +326,10 @@ enum i8_status i8i_zip_read(struct i8i_zip *z, struct i8i_source *source,
     enum i8_status st = read_end(&d);
     if (st == I8_OK)
         st = read_directory(z, &d);
+    if (st == I8_OK)
+        st = sort_entries(z, err);
+    if (st == I8_OK)
+        st = read_locals(z, &d);
     return st == I8_OK ? check_overlaps(z, &d) : st;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shard indexes, in a tree that has the files a, b and c: those of an accepted index exist,
- * once each and sorted, and each tensor is ticked off only where the index has it.
+ * Shard indexes, in a tree that has the files a, b and c: those of an accepted index
+ * exist, once each and sorted, and each tensor is ticked off only where the index has it.
  */
 #include "config.h"
 
