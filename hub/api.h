@@ -40,11 +40,11 @@ enum i8_status i8i_hub_commit(char commit[I8I_COMMIT_HEX], struct i8i_http *http
                               struct i8_error *err) I8I_MUST_CHECK;
 
 struct i8i_hub_file {
-    const char *path;           /* plain and relative (i8i_path_is_plain) */
-    uint64_t size;              /* of the content, in bytes */
-    bool lfs;                   /* hash is the content's SHA-256, else git's SHA-1 */
-    char hash[I8I_HASH_HEX];    /* what the content must hash to, and the blob's name */
-    char git_oid[I8I_HASH_HEX]; /* git's SHA-1: of the pointer if lfs, else = hash */
+    const char *path;            /* plain and relative (i8i_path_is_plain) */
+    uint64_t size;               /* of the content, in bytes */
+    bool lfs;                    /* hash is the content's SHA-256, else git's SHA-1 */
+    char hash[I8I_HASH_HEX];     /* what the content must hash to, and the blob's name */
+    char git_oid[I8I_HASH_HEX];  /* git's SHA-1: of the pointer if lfs, else = hash */
     char xet_hash[I8I_HASH_HEX]; /* "" if there is none or it is no 64 hex digits */
 };
 static inline enum i8i_hash_kind i8i_hub_file_hash(const struct i8i_hub_file *f)

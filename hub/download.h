@@ -4,8 +4,8 @@
  * files that get their names only when their hash is right.
  *
  * A file is written to part_path (preallocated to its size) beside a journal,
- * part_path + ".journal", of the pieces that are complete; docs/hub.md describes it byte by
- * byte. A run that ends in whatever way, SIGKILL and power cuts included, leaves these
+ * part_path + ".journal", of the pieces that are complete; docs/hub.md describes it byte
+ * by byte. A run that ends in whatever way, SIGKILL and power cuts included, leaves these
  * two, and the next one goes on from them: each piece that was complete is not fetched
  * again. Bytes are hashed in the order of the file while they arrive. When the hash is
  * right the file is synced and renamed to final_path, and the journal removed. When it is
@@ -17,8 +17,8 @@
 
 #include "hub/api.h"
 
-#define I8I_PART_SUFFIX    ".int8part"         /* for part_path: BLOB.int8part */
-#define I8I_JOURNAL_SUFFIX ".journal"          /* appended to part_path by the engine */
+#define I8I_PART_SUFFIX    ".int8part" /* for part_path: BLOB.int8part */
+#define I8I_JOURNAL_SUFFIX ".journal"  /* appended to part_path by the engine */
 
 /* One file to fetch. Everything is borrowed until the engine returns. part_path and
  * final_path are on one file system; their folders exist. */
@@ -41,7 +41,7 @@ enum i8i_download_state {
     I8I_FILE_RETRYING,  /* waits before another attempt */
     I8I_FILE_FINISHING, /* verified: being synced, named, reported */
     I8I_FILE_DONE,
-    I8I_FILE_HAD,    /* I8I_BEGIN_HAVE */
+    I8I_FILE_HAD, /* I8I_BEGIN_HAVE */
     I8I_FILE_FAILED,
 };
 
@@ -50,17 +50,18 @@ struct i8i_download_status {
     enum i8i_download_state state;
     uint64_t bytes;        /* of the file that are there, resumed ones included */
     uint64_t hashed_bytes; /* of them, how many have gone through the hash */
-    uint64_t fetched_bytes; /* that came over the network in this run; may pass the size */
-    unsigned connections;   /* at work for it now */
-    bool single_stream;     /* the server refuses or ignores ranges, or a hash was wrong */
+    uint64_t
+        fetched_bytes;    /* that came over the network in this run; may pass the size */
+    unsigned connections; /* at work for it now */
+    bool single_stream;   /* the server refuses or ignores ranges, or a hash was wrong */
 };
 
 /* What the engine asks and tells. All calls come one at a time, from threads of the
  * engine or the caller's; none may be NULL except where said. */
 struct i8i_download_events {
     void *ctx;
-    /* Before the partial is touched: take the file's lock without waiting, look whether it
-     * is there by now. May be NULL (FETCH). Calls may repeat (BUSY). */
+    /* Before the partial is touched: take the file's lock without waiting, look whether
+     * it is there by now. May be NULL (FETCH). Calls may repeat (BUSY). */
     enum i8_status (*begin)(void *ctx, size_t index, enum i8i_download_begin *answer,
                             struct i8_error *err);
     /* The file stands under final_path, verified: make links, release the lock. A failure

@@ -27,7 +27,8 @@ struct i8i_http; /* thread-safe */
 /* `settings` and `log` (may be NULL) are borrowed until close. */
 enum i8_status i8i_http_open(struct i8i_http **out,
                              const struct i8i_hub_settings *settings,
-                             const struct i8_log *log, struct i8_error *err) I8I_MUST_CHECK;
+                             const struct i8_log *log,
+                             struct i8_error *err) I8I_MUST_CHECK;
 /* No request may be running. NULL is fine. */
 void i8i_http_close(struct i8i_http *http);
 const struct i8i_hub_settings *i8i_http_settings(const struct i8i_http *http);
@@ -40,13 +41,13 @@ bool i8i_http_cancelled(const struct i8i_http *http);
 #define I8I_HTTP_HEADERS_MAX ((size_t)64 << 10) /* bytes of one answer's headers */
 
 struct i8i_http_response {
-    long status;              /* 200, 302 …; 0: no answer came */
+    long status; /* 200, 302 …; 0: no answer came */
     bool has_content_length;
     uint64_t content_length;
-    bool has_content_range;   /* "bytes first-last/total", each a number */
+    bool has_content_range; /* "bytes first-last/total", each a number */
     uint64_t range_first, range_last, range_total;
-    double retry_after_s;     /* by Retry-After or RateLimit, -1: not said */
-    double date_skew_s;       /* the server's clock minus ours; 0 if it sent no Date */
+    double retry_after_s; /* by Retry-After or RateLimit, -1: not said */
+    double date_skew_s;   /* the server's clock minus ours; 0 if it sent no Date */
     /* Set when the request failed below HTTP (no connection, reset, stall, short body) in
      * a way that may go better next time. */
     bool retryable;
@@ -57,7 +58,9 @@ struct i8i_http_response {
  * none. Borrowed from the response. */
 const char *i8i_http_header(const struct i8i_http_response *r, const char *name);
 
-/* Where a body goes while it arrives. */
+/* Where the body of a 200 or 206 goes while it arrives. The bodies of other answers are
+ * collected, I8I_HTTP_ERROR_MAX bytes of them. */
+#define I8I_HTTP_ERROR_MAX ((size_t)64 << 10)
 struct i8i_http_sink {
     /* Called once, when the headers are complete, before any of the body. A failure ends
      * the request with that failure; the connection is closed. */
@@ -71,7 +74,7 @@ struct i8i_http_request {
     const char *url;
     bool head;
     bool has_range;
-    bool open_range; /* "bytes=first-" */
+    bool open_range;                  /* "bytes=first-" */
     uint64_t range_first, range_last; /* inclusive, as in HTTP */
     /* Silence and connect time after which the attempt fails; 0: the settings' api
      * timeout. */
@@ -83,9 +86,9 @@ struct i8i_http_request {
 
 /* Sends the request once and reads the whole answer. I8_OK: there was one, whatever its
  * status (r->status), and its body is complete to the announced length. I8_ERR_NETWORK:
- * there was none, or it broke off: r->retryable. I8_ERR_DATA: body_cap or the cap on
- * headers was passed, or a coded body (gzip …) came although none was asked for. Others:
- * what the sink returned, I8_ERR_CANCELLED, I8_ERR_NOMEM. Freed by
+ * there was none, it broke off, or its body came coded (gzip …) although that was not
+ * asked for: r->retryable. I8_ERR_DATA: body_cap or the cap on headers was passed.
+ * Others: what the sink returned, I8_ERR_CANCELLED, I8_ERR_NOMEM. Freed by
  * i8i_http_response_free, also after failure. Messages name the address without its
  * query, which may be a signature. */
 enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *http,
@@ -93,14 +96,16 @@ enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *ht
                                 struct i8_error *err) I8I_MUST_CHECK;
 void i8i_http_response_free(struct i8i_http_response *r);
 
-/* ---- addresses, by libcurl's own parser, so that what is checked is what is used ---- */
+/* ---- addresses, by libcurl's own parser, so that what is checked is what is used ----
+ */
 
 /* The address that `reference` (absolute, or relative to base) stands for. Only http and
  * https, only https if base is https, no user name or password: else I8_ERR_DATA. The
  * caller frees. */
 enum i8_status i8i_url_join(char **out, const char *base, const char *reference,
                             struct i8_error *err) I8I_MUST_CHECK;
-/* Same scheme, host and port: may the token be sent there? False if either is malformed. */
+/* Same scheme, host and port: may the token be sent there? False if either is malformed.
+ */
 bool i8i_url_same_origin(const char *a, const char *b);
 /* The address without query and fragment, for messages; cut to fit. Returns buf. */
 #define I8I_URL_TEXT 256

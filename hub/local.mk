@@ -2,9 +2,21 @@
 lib_libint8core_la_SOURCES += \
   hub/api.h \
   hub/download.h \
-  hub/http.h \
-  hub/remote_file.h \
-  hub/repo_id.h \
-  hub/resolve.h \
-  hub/retry.h \
-  hub/settings.h
+  hub/http.h hub/http_response.c \
+  hub/hub_api.c hub/hub_api.h \
+  hub/hub_env.c hub/settings.h \
+  hub/hub_list.c \
+  hub/hub_refusal.c \
+  hub/remote_file.c hub/remote_file.h \
+  hub/repo_id.c hub/repo_id.h \
+  hub/resolve.c hub/resolve.h \
+  hub/retry.c hub/retry.h \
+  hub/url_expiry.c hub/url_expiry.h
+# The only users of libcurl. Without it, a client that says so.
+if HAVE_CURL
+lib_libint8core_la_SOURCES += hub/http_curl.c \
+  hub/http_transfer.c hub/http_transfer.h \
+  hub/url_curl.c
+else
+lib_libint8core_la_SOURCES += hub/http_none.c
+endif

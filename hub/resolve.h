@@ -9,9 +9,10 @@
 #include "hub/api.h"
 
 struct i8i_resolved {
-    char commit[I8I_COMMIT_HEX]; /* "" if the answer names none (another kind of server) */
-    char etag[I8I_HASH_HEX];     /* W/ and quotes removed */
-    enum i8i_hash_kind hash;     /* of the etag: 64 hex digits or 40 */
+    char
+        commit[I8I_COMMIT_HEX]; /* "" if the answer names none (another kind of server) */
+    char etag[I8I_HASH_HEX];    /* W/ and quotes removed */
+    enum i8i_hash_kind hash;    /* of the etag: 64 hex digits or 40 */
     uint64_t size;
     char *url;        /* where to GET; may be signed: not for messages or logs */
     bool elsewhere;   /* url is not the endpoint's: no token goes there */

@@ -22,14 +22,16 @@ double i8i_retry_delay(unsigned failures, unsigned base_ms, double retry_after_s
                        uint32_t random);
 /* After a failed attempt that may be repeated: waits, unless settings.retries are used up
  * (false at once), or *cancel or the client's cancel flag is set (false, early). The wait
- * is told to the log when it is longer than two seconds. `what` names what is waited for. */
+ * is told to the log when it is longer than two seconds. `what` names what is waited for.
+ */
 bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *what,
                     double retry_after_s, const atomic_bool *cancel);
 /* Something was received: the next failure is the first one again. */
 void i8i_retry_progress(struct i8i_retry *retry);
 
 /* i8i_http_perform (without a sink), repeated as long as the failure is of a kind that
- * may pass. I8_OK: an answer whose status is not one of i8i_retry_status. */
+ * may pass. I8_OK: an answer; its status is one of i8i_retry_status if it was the last of
+ * all attempts. */
 enum i8_status i8i_http_perform_retrying(struct i8i_http_response *r,
                                          struct i8i_http *http,
                                          const struct i8i_http_request *request,

@@ -18,14 +18,15 @@ struct i8i_hub_settings {
     char *cache_dir; /* …/huggingface/hub; NULL when no home is known */
     char *ca_file;   /* PEM; NULL: libcurl's own */
     char *ca_dir;
-    char *origin;          /* appended to the user agent; NULL: nothing */
-    bool offline;          /* no request at all is sent */
-    bool disable_symlinks; /* the cache is to hold files, not links */
-    unsigned api_timeout_s;      /* to connect and for each answer of the Hub itself */
-    unsigned download_timeout_s; /* a data connection that is silent for so long is dead */
-    unsigned retries;            /* attempts after the first one that make no progress */
-    unsigned retry_base_ms;      /* the first wait; doubled each time up to 30 s */
-    unsigned connections;        /* the most data connections at a time, over all files */
+    char *origin;           /* appended to the user agent; NULL: nothing */
+    bool offline;           /* no request at all is sent */
+    bool disable_symlinks;  /* the cache is to hold files, not links */
+    unsigned api_timeout_s; /* to connect and for each answer of the Hub itself */
+    unsigned
+        download_timeout_s; /* a data connection that is silent for so long is dead */
+    unsigned retries;       /* attempts after the first one that make no progress */
+    unsigned retry_base_ms; /* the first wait; doubled each time up to 30 s */
+    unsigned connections;   /* the most data connections at a time, over all files */
     /* Downloads are synced to the disk before they get their names (and journalled as
      * synced as they go). Off: a power cut may cost a file that was reported complete. */
     bool durable;
