@@ -172,7 +172,8 @@ EXTRA_DIST += tests/cli/cases tests/cli/expect.sh
 # A Hub of our own on the loopback, with faults by switch; tests/hub/README.md.
 EXTRA_DIST += tests/hub/README.md tests/hub/hub.sh tests/hub/standin.py \
   tests/hub/repositories.py tests/hub/faults.py tests/hub/http_side.py tests/hub/hub_side.py \
-  tests/hub/cdn_side.py
+  tests/hub/cdn_side.py tests/hub/pulled.py tests/hub/fault_cases.py tests/hub/scenarios.py \
+  tests/hub/test_pull.py
 
 # Rules that a compiler does not check.
 source_checks = tests/check_exports.sh tests/check_headers.sh tests/check_includes.sh \
@@ -213,3 +214,14 @@ bench-plan: $(bin_PROGRAMS) tests/bench/smallest_budgets$(EXEEXT)
 	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
 	  I8_BUDGETS='$(abs_top_builddir)/tests/bench/smallest_budgets' \
 	  $(SHELL) $(top_srcdir)/tests/bench/plan.sh
+
+# How fast pull is, and plan of a repository, over a wide and long link.
+EXTRA_DIST += tests/bench/pull.sh tests/bench/plan_remote.sh tests/bench/remote_setup.sh \
+  tests/bench/time_runs.py
+EXTRA_PROGRAMS += tests/bench/relay
+tests_bench_relay_SOURCES = tests/bench/relay.c
+.PHONY: bench-pull bench-plan-remote
+bench-pull bench-plan-remote: $(bin_PROGRAMS) tests/bench/relay$(EXEEXT)
+	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
+	  I8_RELAY='$(abs_top_builddir)/tests/bench/relay' \
+	  $(SHELL) $(top_srcdir)/tests/bench/$$(echo $@ | sed 's/bench-//; s/-/_/').sh

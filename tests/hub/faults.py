@@ -77,6 +77,11 @@ class Rules:
         with self._lock:
             self._rules += [Rule(r) for r in rules]
 
+    def remove(self, repo):
+        """Takes out the rules that are for this repository alone."""
+        with self._lock:
+            self._rules = [r for r in self._rules if r.get("repo") != repo]
+
     def _refresh(self):
         try:
             st = os.stat(self._path)

@@ -159,7 +159,8 @@ class HubHandler(Handler):
         if at + page < len(entries):
             query = "&".join(f"{k}={v}" for k, v in self.query.items() if k != "cursor")
             path = urlsplit(self.path).path
-            more["Link"] = (f"<{self.state.hub_url}{path}?{query}&cursor={at + page}>; "
+            host = self.headers.get("Host") or self.state.hub_url[7:]
+            more["Link"] = (f"<http://{host}{path}?{query}&cursor={at + page}>; "
                             'rel="next"')
         self.send_json(entries[at:at + page], more)
 

@@ -68,14 +68,22 @@ class Repository:
 
 class Repositories:
     """All repositories below a folder, read anew at each question so that tests may change
-    files while the stand-in runs; digests are kept by size and time."""
+    files while the stand-in runs (unless static); digests are kept by size and time."""
 
-    def __init__(self, root):
+    def __init__(self, root, static=False):
         self.root = os.path.abspath(root)
+        self._known = {} if static else None
         self._digests = {}
         self._lock = threading.Lock()
 
     def find(self, name):
+        if self._known is None:
+            return self._find(name)
+        if name not in self._known:
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    def _find(self, name):
         folder = os.path.join(self.root, *name.split("/"))
         settings = {}
         if os.path.exists(folder + ".json"):

@@ -4,6 +4,7 @@
 serves and how to make it fail.
 
     standin.py ROOT [--ready FILE] [--log FILE] [--faults FILE] [--cdn URL] [--port N]
+               [--static]
 
 Serves the repositories below ROOT until it is ended. Once it listens and has hashed what
 is there, `export HF_ENDPOINT=…` goes to stdout and, whole, to --ready.
@@ -25,8 +26,8 @@ class Standin:
     """Both servers and what they share. `with Standin(root) as hub:` starts and stops."""
 
     def __init__(self, root, faults=None, log=None, cdn=None, port=0,
-                 tokens=("hf_standin",)):
-        self.repositories = Repositories(root)
+                 tokens=("hf_standin",), static=False):
+        self.repositories = Repositories(root, static)
         self.rules, self.log = Rules(faults), Log(log)
         self.moved, self.tokens = {}, set(tokens)
         self._hub = Server(HubHandler, self, port)
@@ -64,10 +65,12 @@ def main():
     p.add_argument("--log", help="one JSON line a request is appended to it")
     p.add_argument("--faults", help="a JSON list of rules; read again when replaced")
     p.add_argument("--cdn", help="a base URL that serves ROOT instead of the own CDN part")
+    p.add_argument("--static", action="store_true", help="the files will not change")
     p.add_argument("--port", type=int, default=0)
     a = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Standin(a.root, a.faults, a.log, a.cdn, a.port).prepare() as hub:
+    with Standin(a.root, a.faults, a.log, a.cdn, a.port,
+                 static=a.static).prepare() as hub:
         text = f"export HF_ENDPOINT={hub.hub_url}\n"
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+# What benches of the Hub's client share: a network of their own where the kernel lets
+# them, nginx as the CDN, the stand-in Hub before it, and the relay that makes both far
+# away. Sourced with $here naming this folder and $work a scratch folder.
+# Debian: apt-get install nginx-light aria2 curl iproute2 util-linux
+
+python=${PYTHON:-/usr/bin/python3}
+hub=$here/../hub
+pids=
+
+need() {
+    for program in "$@"; do
+        command -v "$program" >/dev/null || {
+            echo "$(basename "$0"): needs $program (Debian: apt-get install nginx-light" \
+                "aria2 curl)" >&2
+            exit 1
+        }
+    done
+}
+
+# own_network SCRIPT ARGS…: runs the script anew in a network namespace with nothing but a
+# loopback, once; where that is not allowed, goes on with the machine's own loopback.
+own_network() {
+    [ -z "${I8_OWN_NETWORK-}" ] || return 0
+    export I8_OWN_NETWORK=no
+    # shellcheck disable=SC2016 # for the inner shell
+    if unshare -rn sh -c 'ip link set lo up' 2>/dev/null; then
+        I8_OWN_NETWORK=yes
+        exec unshare -rn sh -c 'ip link set lo up && exec sh "$@"' sh "$@"
+    fi
+}
+
+stop_all() {
+    for pid in $pids; do
+        kill "$pid" 2>/dev/null || :
+    done
+    # shellcheck disable=SC2086 # a list of numbers
+    [ -z "$pids" ] || wait $pids 2>/dev/null || :
+    pids=
+}
+
+# free_port: one that nobody listens on now
+free_port() {
+    "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
+
+# start_nginx ROOT RATE: serves ROOT with so many bytes a second a connection (0: no limit);
+# its port is in $nginx_port, its log of "status bytes request" in $work/nginx.log
+start_nginx() {
+    nginx_port=$(free_port)
+    limit=
+    [ "$2" = 0 ] || limit="limit_rate $2;"
+    : >"$work/nginx.log"
+    cat >"$work/nginx-$nginx_port.conf" <<END
+daemon off;
+user $(id -un) $(id -gn);
+worker_processes 1;
+pid $work/nginx-$nginx_port.pid;
+error_log $work/nginx.err;
+events { worker_connections 512; }
+http {
+    log_format plain '\$status \$body_bytes_sent \$request_method \$uri \$http_range';
+    access_log $work/nginx.log plain;
+    sendfile on;
+    keepalive_requests 100000;
+    client_body_temp_path $work/nginx-body;
+    proxy_temp_path $work/nginx-proxy;
+    fastcgi_temp_path $work/nginx-fastcgi;
+    uwsgi_temp_path $work/nginx-uwsgi;
+    scgi_temp_path $work/nginx-scgi;
+    server { listen 127.0.0.1:$nginx_port; root $1; $limit }
+}
+END
+    nginx -e "$work/nginx.err" -c "$work/nginx-$nginx_port.conf" &
+    pids="$pids $!"
+    wait_for_port "$nginx_port"
+}
+
+wait_for_port() {
+    "$python" - "$1" <<'END'
+import socket, sys, time
+for _ in range(200):
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1).close()
+        break
+    except OSError:
+        time.sleep(0.05)
+else:
+    sys.exit("nothing listens on " + sys.argv[1])
+END
+}
+
+# start_relay DELAY_MS RATE_MB TARGET: its port is in $relay_port
+start_relay() {
+    rm -f "$work/relay.out"
+    "$relay" "$1" "$2" "0:$3" >"$work/relay.out" &
+    pids="$pids $!"
+    while [ ! -s "$work/relay.out" ]; do sleep 0.02; done
+    read -r relay_port _ <"$work/relay.out"
+}
+
+# start_standin ROOT CDN_PORT: its port is in $standin_port, its log in $work/hub.log
+start_standin() {
+    rm -f "$work/ready"
+    PYTHONDONTWRITEBYTECODE=1 "$python" "$hub/standin.py" "$1" --ready "$work/ready" \
+        --log "$work/hub.log" --static --cdn "http://localhost:$2" >/dev/null &
+    pids="$pids $!"
+    while [ ! -e "$work/ready" ]; do sleep 0.1; done
+    # shellcheck disable=SC1091 # sets HF_ENDPOINT
+    . "$work/ready"
+    standin_port=${HF_ENDPOINT##*:}
+}
