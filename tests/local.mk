@@ -8,7 +8,7 @@ AM_TESTS_ENVIRONMENT = \
   I8_FAULT_LIBRARY='$(abs_top_builddir)/tests/tools/.libs/libfault.so'; \
   export I8_FAULT_LIBRARY; \
   CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; export CC CXX NM; \
-  CK_DEFAULT_TIMEOUT=600; export CK_DEFAULT_TIMEOUT;
+  CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-600}; export CK_DEFAULT_TIMEOUT;
 if HAVE_CHECK
 unit_tests =
 unit_tests += tests/test_base

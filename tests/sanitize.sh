@@ -80,6 +80,8 @@ for kind in "$@"; do
         TSAN_OPTIONS=suppressions=$suppressions/tsan.txt:halt_on_error=1
         TSAN_OPTIONS=$TSAN_OPTIONS:second_deadlock_stack=1:allocator_may_return_null=1
         export TSAN_OPTIONS
+        CK_DEFAULT_TIMEOUT=2400 # ten times slower, and often on a busy machine
+        export CK_DEFAULT_TIMEOUT
         if [ "${I8_NO_RANDOMIZATION-}" != 1 ] && command -v setarch >/dev/null; then
             I8_NO_RANDOMIZATION=1
             export I8_NO_RANDOMIZATION
