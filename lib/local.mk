@@ -8,7 +8,7 @@ i8includedir = $(includedir)/int8tool
 i8include_HEADERS = lib/int8tool/status.h lib/int8tool/dtype.h
 
 lib_libint8core_la_SOURCES =
-lib_libint8core_la_LIBADD = $(CJSON_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(CURL_LIBS) $(DNNL_LIBS)
+lib_libint8core_la_LIBADD = $(CJSON_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(ZSTD_LIBS) $(CURL_LIBS) $(DNNL_LIBS)
 
 lib_libint8tool_la_SOURCES =
 lib_libint8tool_la_LIBADD = lib/libint8core.la

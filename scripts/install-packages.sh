@@ -12,10 +12,11 @@ packages() {
     case $1 in
     build)
         echo gcc libc6-dev make autoconf automake libtool pkg-config \
-            libcjson-dev libcurl4-openssl-dev libdnnl-dev libpcre2-dev libssl-dev
+            libcjson-dev libcurl4-openssl-dev libdnnl-dev libpcre2-dev libssl-dev \
+            libzstd-dev
         ;;
     # g++: the public headers are C++ too; python3: makes faulty files and runs interop
-    test) echo check g++ python3 python3-venv xz-utils ;;
+    test) echo check g++ python3 python3-venv xz-utils zstd ;;
     *)
         echo "usage: $0 build [test]" >&2
         exit 2

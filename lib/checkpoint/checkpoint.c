@@ -17,11 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a tree may hold, in the order in which the Hub's own readers look. */
+/* What a tree may hold, in the order in which the Hub's own readers look; whatever an
+ * index names, its shards may be compressed. */
 static const struct {
     const char *single, *index;
 } layouts[] = {
     {"model.safetensors", "model.safetensors.index.json"},
+    {"model.safetensors" I8I_ZST, "model.safetensors.index.json"},
     {"pytorch_model.bin", "pytorch_model.bin.index.json"},
 };
 
@@ -57,13 +59,31 @@ static enum i8_status take_tensor(void *ctx, const struct i8i_tensor *t,
     return I8_OK;
 }
 
-static enum i8_status read_file(struct shard *s, struct i8i_checkpoint_file *f,
-                                struct i8_error *err)
+#define MAGIC_BYTES 4
+_Static_assert(MAGIC_BYTES >= I8I_BIN_MAGIC && MAGIC_BYTES >= I8I_ZSTD_MAGIC,
+               "the first bytes must tell every kind");
+
+static enum i8_status read_magic(unsigned char magic[MAGIC_BYTES], size_t *n,
+                                 struct i8i_source *source, struct i8_error *err)
 {
-    unsigned char magic[I8I_BIN_MAGIC] = {0};
-    const size_t n =
-        f->source->size < sizeof magic ? (size_t)f->source->size : sizeof magic;
-    enum i8_status st = i8i_source_read_at(f->source, magic, n, 0, err);
+    *n = source->size < MAGIC_BYTES ? (size_t)source->size : MAGIC_BYTES;
+    return i8i_source_read_at(source, magic, *n, 0, err);
+}
+
+static enum i8_status read_file(struct shard *s, struct i8i_checkpoint_file *f,
+                                struct i8i_frame_cache *frames, struct i8_error *err)
+{
+    unsigned char magic[MAGIC_BYTES];
+    size_t n;
+    enum i8_status st = read_magic(magic, &n, f->source, err);
+    if (st == I8_OK && i8i_zstd_is_zstd(magic, n)) {
+        struct i8i_source *content;
+        st = i8i_source_open_zstd(&content, f->source, frames, err);
+        if (st == I8_OK) {
+            f->source = content;
+            st = read_magic(magic, &n, f->source, err);
+        }
+    }
     if (st != I8_OK)
         return st;
     if (i8i_bin_is_pytorch(magic, n))
@@ -86,7 +106,7 @@ static void open_shard(void *ctx, size_t item, unsigned thread)
                     ? i8i_tree_open(b->c->tree, &f->source, f->name, &s->err)
                     : i8i_source_open_file(&f->source, f->name, &s->err);
     if (s->status == I8_OK)
-        s->status = read_file(s, f, &s->err);
+        s->status = read_file(s, f, b->c->frames, &s->err);
     if (s->status != I8_OK)
         atomic_store(&b->failed, true);
 }
@@ -163,6 +183,18 @@ static enum i8_status merge_shards(struct builder *b, struct i8_error *err)
     return b->index != NULL ? i8i_shard_index_finish(b->index, err) : I8_OK;
 }
 
+/* An index may name the content of a compressed file, or a file that has been unpacked.
+ */
+static enum i8_status own_name(char **own, struct i8i_tree *tree, const char *name,
+                               struct i8_error *err)
+{
+    *own = NULL;
+    enum i8_status st = tree ? i8i_shard_file(own, tree, name, err) : I8_OK;
+    if (st == I8_OK && *own == NULL && (*own = i8i_strdup(name)) == NULL)
+        st = i8i_nomem(err); /* where there is no such file, opening it will say so */
+    return st;
+}
+
 static enum i8_status new_checkpoint(struct i8i_checkpoint **out, struct i8i_tree *tree,
                                      const char *const *names, size_t n_names,
                                      struct i8_error *err)
@@ -176,18 +208,16 @@ static enum i8_status new_checkpoint(struct i8i_checkpoint **out, struct i8i_tre
     i8i_map_init(&c->by_name);
     c->tree = tree;
     c->files = i8i_calloc(n_names, sizeof *c->files);
-    for (size_t i = 0; c->files != NULL && i < n_names; i++) {
-        c->files[i].name = i8i_strdup(names[i]);
-        if (c->files[i].name == NULL)
-            break;
-        c->n_files++;
+    enum i8_status st = c->files ? i8i_frame_cache_new(&c->frames, err) : i8i_nomem(err);
+    for (size_t i = 0; i < n_names && st == I8_OK; i++) {
+        st = own_name(&c->files[i].name, tree, names[i], err);
+        c->n_files += st == I8_OK;
     }
-    if (c->files == NULL || c->n_files < n_names) {
+    if (st == I8_OK)
+        *out = c;
+    else
         i8i_checkpoint_free(c);
-        return i8i_nomem(err);
-    }
-    *out = c;
-    return I8_OK;
+    return st;
 }
 
 static enum i8_status open_files(struct i8i_checkpoint **out, struct i8i_tree *tree,
@@ -234,9 +264,10 @@ enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out,
         if (i8i_tree_exists(tree, layouts[i].index))
             return open_index(out, tree, layouts[i].index, err);
     }
-    return i8i_fail(err, I8_ERR_IO, "%s: no weights: expected %s, %s, %s or %s",
-                    tree->name, layouts[0].single, layouts[0].index, layouts[1].single,
-                    layouts[1].index);
+    return i8i_fail(err, I8_ERR_IO,
+                    "%s: no weights: expected %s, its .zst form, %s, %s or %s",
+                    tree->name, layouts[0].single, layouts[0].index, layouts[2].single,
+                    layouts[2].index);
 }
 
 enum i8_status i8i_checkpoint_open_file(struct i8i_checkpoint **out, const char *path,
@@ -256,6 +287,7 @@ void i8i_checkpoint_free(struct i8i_checkpoint *c)
     for (unsigned i = 0; i < c->n_arenas; i++)
         i8i_arena_free(&c->arenas[i]);
     free(c->arenas);
+    i8i_frame_cache_free(c->frames);
     free(c->files);
     free(c->tensors);
     i8i_map_free(&c->by_name);

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "source/source.h"
+#include "source/zstd_source.h"
 #include <int8tool/dtype.h>
 #include <int8tool/status.h>
 
@@ -83,6 +84,7 @@ struct i8i_checkpoint {
     struct i8i_arena *arenas; /* tensor names, strides …, by thread that read them;
                                  one at least */
     unsigned n_arenas;
+    struct i8i_frame_cache *frames; /* of its compressed files */
 };
 
 /* Opens the weights of a tree: model.safetensors, else model.safetensors.index.json,

@@ -18,6 +18,24 @@ struct i8i_shard_entry {
     bool found;
 };
 
+enum i8_status i8i_shard_file(char **own, struct i8i_tree *tree, const char *name,
+                              struct i8_error *err)
+{
+    const size_t n = strlen(name), k = strlen(I8I_ZST);
+    const bool packed = n > k && strcmp(name + n - k, I8I_ZST) == 0;
+    const bool here = i8i_tree_exists(tree, name);
+    *own = here     ? i8i_strdup(name)
+           : packed ? i8i_strndup(name, n - k)
+                    : i8i_format("%s" I8I_ZST, name);
+    if (*own == NULL)
+        return i8i_nomem(err);
+    if (!here && !i8i_tree_exists(tree, *own)) {
+        free(*own);
+        *own = NULL;
+    }
+    return I8_OK;
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -61,7 +79,11 @@ static enum i8_status collect_files(struct i8i_shard_index *x, struct i8i_tree *
         st = i8i_map_add(&seen, e->file, 0, &before, err);
         if (st != I8_OK || before != I8I_MAP_NONE)
             continue;
-        if (!i8i_tree_exists(tree, e->file))
+        char *own;
+        st = i8i_shard_file(&own, tree, e->file, err);
+        if (st != I8_OK)
+            break;
+        if (own == NULL)
             st = i8i_fail(err, I8_ERR_DATA,
                           "%s: tensor '%s': its file '%s' does not exist", x->name,
                           e->tensor, e->file);
@@ -69,6 +91,7 @@ static enum i8_status collect_files(struct i8i_shard_index *x, struct i8i_tree *
             st = i8i_nomem(err);
         else
             x->files[x->n_files++] = e->file;
+        free(own);
     }
     if (x->n_files > 0)
         qsort(x->files, x->n_files, sizeof *x->files, by_bytes);

@@ -10,6 +10,12 @@
 #include "base/map.h"
 #include "source/source.h"
 
+#define I8I_ZST ".zst" /* ends the name of a compressed weights file */
+/* The file that an index means by `name`: that one, else its compressed form, else the
+ * unpacked form of a compressed one. *own is NULL if there is none; caller frees. */
+enum i8_status i8i_shard_file(char **own, struct i8i_tree *tree, const char *name,
+                              struct i8_error *err) I8I_MUST_CHECK;
+
 struct i8i_shard_index {
     const char **files; /* distinct, sorted by bytes */
     size_t n_files;

@@ -37,7 +37,13 @@ struct i8i_source {
      * "git:<hex>" (SHA-1 of the git blob). NULL: nobody vouches for them. Owned by the
      * kind. */
     const char *digest;
+    struct i8i_source *stored; /* of which this is the decoded content, or NULL */
 };
+/* What was opened first: the file itself, whatever is decoded from it. */
+static inline const struct i8i_source *i8i_source_stored(const struct i8i_source *s)
+{
+    return s->stored ? s->stored : s;
+}
 
 /* Checks the bounds (a short file is an I8_ERR_DATA that names it), then reads. */
 enum i8_status i8i_source_read_at(struct i8i_source *s, void *dst, size_t n,

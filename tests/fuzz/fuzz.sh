@@ -32,7 +32,7 @@ mkdir -p "$folder"
 cd "$folder"
 folder=$PWD
 clang=${CLANG:-clang}
-[ -f config.status ] || "$sources/configure" --quiet --without-cuda --enable-asan --enable-ubsan \
+[ -f config.status ] || "$sources/configure" --quiet --without-cuda --with-zstd --enable-asan --enable-ubsan \
     CC="$clang" CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' ||
     exit 1
 make --silent -j "$(nproc)" lib/libint8core.la >make.log 2>&1 || {

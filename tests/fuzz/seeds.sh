@@ -9,7 +9,7 @@ set -eu
 data=$I8_TEST_DATA
 corpus=$(cd "$(dirname "$0")" && pwd)/corpus
 cd "$1"
-for target in bin index json safetensors tokenizer zip; do
+for target in bin index json safetensors tokenizer zip zstd; do
     mkdir -p "$target"
     if [ -d "$corpus/$target" ]; then
         cp "$corpus/$target"/* "$target"
