@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 lib_libint8core_la_SOURCES += \
   hub/api.h \
+  hub/cache.c hub/cache.h \
+  hub/cache_entry.c \
+  hub/cache_listing.c hub/cache_listing.h \
+  hub/cache_lock.c hub/cache_lock.h \
+  hub/cache_store.c hub/store.h \
   hub/download.h \
+  hub/file_copy.c hub/file_copy.h \
   hub/http.h hub/http_response.c \
   hub/hub_api.c hub/hub_api.h \
   hub/hub_env.c hub/settings.h \
   hub/hub_list.c \
   hub/hub_refusal.c \
+  hub/local_store.c \
+  hub/part_claim.c hub/part_claim.h \
+  hub/patterns.c hub/patterns.h \
   hub/remote_file.c hub/remote_file.h \
   hub/repo_id.c hub/repo_id.h \
   hub/resolve.c hub/resolve.h \
   hub/retry.c hub/retry.h \
+  hub/selection.c hub/selection.h \
+  hub/temp_file.c hub/temp_file.h \
   hub/url_expiry.c hub/url_expiry.h
 # The only users of libcurl. Without it, a client that says so.
 if HAVE_CURL

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An owner is "HHHHHHHH-PID": a hash of the running kernel and the process's PID
+ * namespace, and a PID that means something there alone.
+ */
+#include "config.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "hub/download.h"
+#include "hub/part_claim.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A partial of another machine that was not touched for so long has no owner any more:
+ * several times I8I_PART_TOUCH_S, and more than NFS keeps attributes (60 s). */
+#define QUIET_S 120
+
+static uint32_t place_hash(void)
+{
+    char text[128] = "", link[64] = "";
+    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t n = read(fd, text, 63);
+        text[n > 0 ? n : 0] = '\0';
+        (void)close(fd);
+    }
+    const ssize_t n = readlink("/proc/self/ns/pid", link, sizeof link - 1);
+    link[n > 0 ? n : 0] = '\0';
+    const size_t used = strlen(text);
+    (void)snprintf(text + used, sizeof text - used, "%s", link);
+    uint32_t h = 2166136261U; /* FNV-1a */
+    for (const char *c = text; *c; c++)
+        h = (h ^ (unsigned char)*c) * 16777619U;
+    return h;
+}
+
+char *i8i_part_path(const char *folder, const char *stem, bool exact_locks)
+{
+    return exact_locks ? i8i_format("%s/%s" I8I_PART_SUFFIX, folder, stem)
+                       : i8i_format("%s/%s.%08" PRIx32 "-%ld" I8I_PART_SUFFIX, folder,
+                                    stem, place_hash(), (long)getpid());
+}
+
+/* ---- the names of a folder ---- */
+
+static char *folder_of(const char *path)
+{
+    return i8i_strndup(path, (size_t)(i8i_path_base(path) - path) - 1);
+}
+
+static bool ends_with(const char *name, size_t n, const char *suffix)
+{
+    const size_t k = strlen(suffix);
+    return n >= k && memcmp(name + n - k, suffix, k) == 0;
+}
+
+/* A partial's or journal's name of this stem (of any stem if NULL)? *owner is what stands
+ * between the stem and the suffix, "" if nothing. */
+static bool is_part(const char *name, const char *stem, bool journal, char owner[64])
+{
+    const char *suffix = journal ? I8I_PART_SUFFIX I8I_JOURNAL_SUFFIX : I8I_PART_SUFFIX;
+    size_t n = strlen(name);
+    owner[0] = '\0';
+    if (!ends_with(name, n, suffix))
+        return false;
+    n -= strlen(suffix);
+    if (stem == NULL)
+        return true;
+    const size_t k = strlen(stem);
+    if (n < k || memcmp(name, stem, k) != 0)
+        return false;
+    if (n == k)
+        return true;
+    if (name[k] != '.' || n - k - 1 >= 64)
+        return false;
+    memcpy(owner, name + k + 1, n - k - 1);
+    owner[n - k - 1] = '\0';
+    return true;
+}
+
+/* ---- taking over ---- */
+
+static bool owner_is_dead(const char *owner)
+{
+    unsigned place = 0;
+    long pid = 0;
+    int end = 0;
+    if (sscanf(owner, "%8x-%ld%n", &place, &pid, &end) != 2 || owner[end] != '\0' ||
+        place != place_hash() || pid <= 0)
+        return false;
+    return pid == (long)getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+}
+
+static bool is_quiet(int dir, const char *name, time_t quiet_s)
+{
+    struct stat st;
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           time(NULL) - st.st_mtime > quiet_s;
+}
+
+/* Renames partial and journal of `name` to those of `mine`. False: another was faster. */
+static bool take(int dir, const char *name, const char *mine)
+{
+    char from[NAME_MAX + 1], to[NAME_MAX + 1];
+    if (renameat(dir, name, dir, mine) != 0)
+        return false;
+    if (snprintf(from, sizeof from, "%s" I8I_JOURNAL_SUFFIX, name) < (int)sizeof from &&
+        snprintf(to, sizeof to, "%s" I8I_JOURNAL_SUFFIX, mine) < (int)sizeof to)
+        (void)renameat(dir, from, dir, to);
+    return true;
+}
+
+enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exact_locks,
+                              bool *busy, struct i8_error *err)
+{
+    *busy = false;
+    const char *mine = i8i_path_base(part_path);
+    char *folder = folder_of(part_path), owner[64];
+    if (folder == NULL)
+        return i8i_nomem(err);
+    DIR *dir = i8i_is_file(part_path) ? NULL : opendir(folder);
+    free(folder);
+    if (dir == NULL)
+        return I8_OK; /* it is ours already; or the folder's own error comes later */
+    bool taken = false;
+    for (struct dirent *e; !taken && (e = readdir(dir)) != NULL;) {
+        if (!is_part(e->d_name, stem, false, owner))
+            continue;
+        if (exact_locks || owner_is_dead(owner) ||
+            is_quiet(dirfd(dir), e->d_name, QUIET_S))
+            taken = take(dirfd(dir), e->d_name, mine);
+        else
+            *busy = true;
+    }
+    (void)closedir(dir);
+    *busy = *busy && !taken;
+    return I8_OK;
+}
+
+void i8i_part_touch(const char *part_path)
+{
+    (void)utimensat(AT_FDCWD, part_path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+/* ---- clearing up ---- */
+
+static void remove_matching(const char *folder, const char *stem, time_t quiet_s)
+{
+    char owner[64];
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        const bool part = is_part(e->d_name, stem, false, owner);
+        if ((part || is_part(e->d_name, stem, true, owner)) &&
+            (quiet_s == 0 || is_quiet(dirfd(dir), e->d_name, quiet_s)))
+            (void)unlinkat(dirfd(dir), e->d_name, 0);
+    }
+    (void)closedir(dir);
+}
+
+void i8i_part_remove_all(const char *part_path, const char *stem)
+{
+    char *folder = folder_of(part_path);
+    if (folder)
+        remove_matching(folder, stem, 0);
+    free(folder);
+}
+
+void i8i_part_remove_stale(const char *folder)
+{
+    remove_matching(folder, NULL, I8I_PART_STALE_S);
+}
