@@ -8,7 +8,7 @@ AM_TESTS_ENVIRONMENT = \
   I8_FAULT_LIBRARY='$(abs_top_builddir)/tests/tools/.libs/libfault.so'; \
   export I8_FAULT_LIBRARY; \
   CC='$(CC)'; CXX='$(CXX)'; NM='$(NM)'; export CC CXX NM; \
-  CK_DEFAULT_TIMEOUT=600; export CK_DEFAULT_TIMEOUT;
+  CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-600}; export CK_DEFAULT_TIMEOUT;
 if HAVE_CHECK
 unit_tests =
 unit_tests += tests/test_base
@@ -24,6 +24,10 @@ tests_test_bin_SOURCES = tests/test_bin.c tests/scratch.c tests/scratch.h \
   tests/zip_builder.c tests/zip_builder.h
 tests_test_bin_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_bin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_zstd
+tests_test_zstd_SOURCES = tests/test_zstd.c tests/zstd_builder.c tests/zstd_builder.h
+tests_test_zstd_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_zstd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -I$(top_srcdir)/tests
 unit_tests += tests/test_checkpoint
 tests_test_checkpoint_SOURCES = tests/test_checkpoint.c tests/scratch.c tests/scratch.h
 tests_test_checkpoint_LDADD = lib/libint8core.la $(CHECK_LIBS)
@@ -129,7 +133,7 @@ EXTRA_DIST += tests/data
 
 # Fuzz targets, here over fixed seeds; `make fuzz` lets libFuzzer at them for five minutes.
 fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_index tests/fuzz/fuzz_json \
-  tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer tests/fuzz/fuzz_zip
+  tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer tests/fuzz/fuzz_zip tests/fuzz/fuzz_zstd
 check_PROGRAMS += $(fuzz_targets)
 fuzz_common = tests/fuzz/driver.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_bin_SOURCES = tests/fuzz/fuzz_bin.c $(fuzz_common)
@@ -144,6 +148,8 @@ tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c $(fuzz_common)
 tests_fuzz_fuzz_tokenizer_LDADD = lib/libint8core.la
 tests_fuzz_fuzz_zip_SOURCES = tests/fuzz/fuzz_zip.c $(fuzz_common)
 tests_fuzz_fuzz_zip_LDADD = lib/libint8core.la
+tests_fuzz_fuzz_zstd_SOURCES = tests/fuzz/fuzz_zstd.c $(fuzz_common)
+tests_fuzz_fuzz_zstd_LDADD = lib/libint8core.la
 dist_check_SCRIPTS += tests/fuzz/run.sh
 TESTS += tests/fuzz/run.sh
 EXTRA_DIST += tests/fuzz/seeds.sh tests/fuzz/fuzz.sh tests/fuzz/corpus
