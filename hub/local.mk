@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+i8include_HEADERS += lib/int8tool/remote.h
 lib_libint8core_la_SOURCES += \
   hub/api.h \
   hub/cache.c hub/cache.h \
@@ -16,7 +17,12 @@ lib_libint8core_la_SOURCES += \
   hub/local_store.c \
   hub/part_claim.c hub/part_claim.h \
   hub/patterns.c hub/patterns.h \
+  hub/ranges.c hub/ranges.h \
+  hub/read_ahead.c hub/read_ahead.h \
   hub/remote_file.c hub/remote_file.h \
+  hub/remote_open.c \
+  hub/remote_source.c hub/remote_source.h \
+  hub/remote_tree.c hub/remote_tree.h \
   hub/repo_id.c hub/repo_id.h \
   hub/resolve.c hub/resolve.h \
   hub/retry.c hub/retry.h \

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "help.h"
 #include "output.h"
+#include <int8tool/remote.h>
 #include <string.h>
 
 /* int8tool help [COMMAND] */
@@ -41,8 +42,11 @@ static int run_command(const struct command *command, int argc, char **argv)
         return status;
     if (arg_given(args, "help"))
         help_command(stdout, command);
-    else
+    else {
+        i8_hub_enable(output_log(args));
         status = command->run(args);
+        i8_hub_disable();
+    }
     arguments_free(args);
     output_progress_done();
     /* Last of all: an answer that did not reach its reader was not given. */

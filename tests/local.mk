@@ -163,7 +163,7 @@ EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/
   tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
   tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
   tests/interop/test_transformers.py tests/interop/model_trees.py \
-  tests/interop/test_model_trees.py \
+  tests/interop/test_model_trees.py tests/interop/sparse.py \
   tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)

@@ -75,6 +75,7 @@ START_TEST(tells_repositories_from_paths)
     check_asks("org/name@refs/pr/1", "org/name refs/pr/1");
     check_asks("hub:org/name", "org/name (none)");
     check_asks("hub:gpt2@main", "gpt2 main");
+    check_asks("gpt2@main", "gpt2 main");
     check_asks("hub:org/tiny.bin", "org/tiny.bin (none)");
     /* These can only be paths, or slips of the pen in one. */
     static const char *const paths[] = {

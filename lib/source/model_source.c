@@ -35,12 +35,12 @@ static bool is_name(const char *s, size_t n)
     return n > 0 && s[0] != '.' && s[n - 1] != '.';
 }
 
-/* ORG/NAME, with force also NAME, in the first n bytes of s? */
-static bool is_repository(const char *s, size_t n, bool force)
+/* ORG/NAME in the first n bytes of s? Or NAME, where that cannot be a slip in a path. */
+static bool is_repository(const char *s, size_t n, bool bare)
 {
     const char *slash = memchr(s, '/', n);
     if (slash == NULL)
-        return force && is_name(s, n);
+        return bare && is_name(s, n);
     const size_t org = (size_t)(slash - s);
     return is_name(s, org) && is_name(slash + 1, n - org - 1);
 }
@@ -74,7 +74,9 @@ static enum i8_status open_remote(struct i8i_tree **out, const char *model, size
                       repository);
     else
         st = registered.open(registered.ctx, out, repository, revision, err);
-    if (st != I8_OK && st != I8_ERR_ARG && st != I8_ERR_NOMEM && !force)
+    /* A slip in a path's name looks like a repository, unless there is a revision. */
+    if (st != I8_OK && st != I8_ERR_ARG && st != I8_ERR_NOMEM && !force &&
+        revision == NULL)
         i8i_error_prefix(err, "%s: no such file or directory; as a Hub repository",
                          model);
     free(repository);
@@ -93,7 +95,8 @@ enum i8_status i8i_open_model_tree(struct i8i_tree **out, const char *model,
     const char *words = force ? model + strlen(FORCE) : model;
     const char *at = strchr(words, '@');
     const size_t n = at != NULL ? (size_t)(at - words) : strlen(words);
-    if (is_repository(words, n, force) && (force || !is_weights_file(words, n)))
+    if (is_repository(words, n, force || at != NULL) &&
+        (force || !is_weights_file(words, strlen(words))))
         return open_remote(out, words, n, at != NULL ? at + 1 : NULL, force, err);
     if (force)
         return i8i_fail(err, I8_ERR_ARG,
