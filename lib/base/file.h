@@ -36,6 +36,10 @@ struct i8i_outfile; /* one writer; pwrite from several threads is allowed */
 /* Creates PATH.part (truncating a stale one, unless keep_part). */
 enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
                                 bool keep_part, struct i8_error *err) I8I_MUST_CHECK;
+/* The same for a file that processes on several machines fill together, each with ranges
+ * of its own: what is there is kept. */
+enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *path,
+                                       struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,
                                  struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, size_t n,
@@ -49,6 +53,10 @@ enum i8_status i8i_outfile_commit(struct i8i_outfile *f,
 /* The same, but on failure the .part file stays, for a caller that can go on later. */
 enum i8_status i8i_outfile_commit_or_keep(struct i8i_outfile *f,
                                           struct i8_error *err) I8I_MUST_CHECK;
+/* For a shared one: it is also well if another process has given it its name meanwhile,
+ * and a file under that name is not replaced unless `replace`. */
+enum i8_status i8i_outfile_commit_shared(struct i8i_outfile *f, bool replace,
+                                         struct i8_error *err) I8I_MUST_CHECK;
 /* Closes and frees without commit; removes the .part file unless keep_part. */
 void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part);
 /* open + write + commit. */

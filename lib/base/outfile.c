@@ -11,11 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 struct i8i_outfile {
@@ -37,8 +39,8 @@ static void destroy(struct i8i_outfile *f)
     free(f);
 }
 
-enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
-                                bool keep_part, struct i8_error *err)
+static enum i8_status open_part(struct i8i_outfile **out, const char *path, int flags,
+                                struct i8_error *err)
 {
     *out = NULL;
     struct i8i_outfile *f = i8i_calloc(1, sizeof *f);
@@ -53,8 +55,7 @@ enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
         return i8i_nomem(err);
     }
     /* O_NOFOLLOW: a link planted under a name that we chose is not written through. */
-    int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (keep_part ? 0 : O_TRUNC);
-    f->fd = open(f->part, flags, 0666);
+    f->fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
     if (f->fd < 0) {
         enum i8_status st = i8i_fail_errno(err, errno, "cannot create %s", f->part);
         destroy(f);
@@ -62,6 +63,28 @@ enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
     }
     *out = f;
     return I8_OK;
+}
+
+enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
+                                bool keep_part, struct i8_error *err)
+{
+    return open_part(out, path, keep_part ? 0 : O_TRUNC, err);
+}
+
+/* Linux' NFS client may write a whole page back where only a part of it is ours, and with
+ * it what was there before another machine wrote the rest; not so with O_DSYNC. */
+enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *path,
+                                       struct i8_error *err)
+{
+    struct statfs fs;
+    char *dir = i8i_strndup(path, (size_t)(i8i_path_base(path) - path));
+    if (dir == NULL) {
+        *out = NULL;
+        return i8i_nomem(err);
+    }
+    const bool nfs = statfs(*dir ? dir : ".", &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
+    free(dir);
+    return open_part(out, path, nfs ? O_DSYNC : 0, err);
 }
 
 /* Remembers the first failure and passes it on. */
@@ -163,6 +186,36 @@ enum i8_status i8i_outfile_commit(struct i8i_outfile *f, struct i8_error *err)
 enum i8_status i8i_outfile_commit_or_keep(struct i8i_outfile *f, struct i8_error *err)
 {
     return commit(f, true, err);
+}
+
+enum i8_status i8i_outfile_commit_shared(struct i8i_outfile *f, bool replace,
+                                         struct i8_error *err)
+{
+    enum i8_status st = latched(f, err);
+    if (st == I8_OK && fsync(f->fd) != 0)
+        st = latch(f, errno, "sync", err);
+    const unsigned how = replace ? 0 : RENAME_NOREPLACE;
+    int failure = 0;
+    if (st == I8_OK && renameat2(AT_FDCWD, f->part, AT_FDCWD, f->path, how) != 0)
+        failure = errno;
+    /* Not every file system can tell: then the name is looked at first. */
+    if (failure == EINVAL || failure == ENOSYS) {
+        failure = access(f->path, F_OK) == 0 ? EEXIST : 0;
+        if (failure == 0 && rename(f->part, f->path) != 0)
+            failure = errno;
+    }
+    struct stat ours, there;
+    const bool there_already = (failure == ENOENT || failure == EEXIST) &&
+                               stat(f->path, &there) == 0 && fstat(f->fd, &ours) == 0 &&
+                               there.st_size == ours.st_size;
+    if (failure == EEXIST && there_already)
+        unlink(f->part);
+    else if (failure != 0 && !there_already)
+        st = i8i_fail_errno(err, failure, "cannot rename %s to %s", f->part, f->path);
+    if (st == I8_OK)
+        st = sync_parent(f->path, err);
+    destroy(f);
+    return st;
 }
 
 void i8i_outfile_abort(struct i8i_outfile *f, bool keep_part)

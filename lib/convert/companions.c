@@ -41,7 +41,7 @@ static const char *const weight_folders[] = {"original", "onnx",  "openvino",
                                              "coreml",   "metal", "gguf"};
 /* Ours, written anew; and what an interrupted conversion inside the model left. */
 static const char *const own_names[] = {"config.json", I8I_MANIFEST_NAME,
-                                        I8I_JOURNAL_NAME};
+                                        I8I_PUBLISHER_NAME};
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -71,6 +71,8 @@ static bool is_companion(const char *name)
         if (strcmp(name, own_names[i]) == 0)
             return false;
     }
+    if (i8i_is_journal_name(name))
+        return false;
     /* Folders of tools: .git, .cache/huggingface. A hidden file is a file. */
     for (const char *part = name; strchr(part, '/'); part = strchr(part, '/') + 1) {
         if (part[0] == '.')

@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include "base/hash.h"
-#include "convert/pipeline.h"
+#include "convert/rank_run.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -110,6 +110,13 @@ static enum i8_status compose(char **manifest, size_t *bytes, char sha256[I8_SHA
 {
     struct i8i_hash *h = NULL;
     sha256[0] = '\0';
+    for (size_t i = 0; i < p->n_inputs + p->n_outputs && !p->options->no_hash; i++) {
+        const char *hex =
+            i < p->n_inputs ? p->inputs[i].sha256 : p->outputs[i - p->n_inputs].sha256;
+        if (hex[0] == '\0') /* a fault of ours, but a false manifest would outlive it */
+            return i8i_fail(err, I8_ERR_DATA, "%s: not all digests are known",
+                            I8I_MANIFEST_NAME);
+    }
     enum i8_status st = i8i_convert_manifest(manifest, bytes, p, err);
     if (st == I8_OK && *bytes != p->manifest_bytes)
         st = i8i_fail(err, I8_ERR_DATA, "%s: planned %" PRIu64 " bytes, has %zu",
@@ -126,10 +133,87 @@ static enum i8_status compose(char **manifest, size_t *bytes, char sha256[I8_SHA
 }
 
 /* Going on later makes sense when the world was in the way, not when the model was. */
-static bool worth_keeping(enum i8_status st)
+bool i8i_worth_keeping(enum i8_status st)
 {
     return st == I8_ERR_IO || st == I8_ERR_NOSPACE || st == I8_ERR_CANCELLED ||
            st == I8_ERR_NOMEM || st == I8_ERR_NETWORK;
+}
+
+enum i8_status i8i_conversion_work(struct i8i_conversion *r,
+                                   const struct i8i_pipeline_task *task,
+                                   struct i8_error *err)
+{
+    struct i8i_pipeline_report report;
+    enum i8_status st =
+        i8i_pipeline_run(&report, r->plan, r->staging, task, r->tuning, err);
+    r->nonfinite += report.nonfinite;
+    r->complete = st == I8_OK && report.complete;
+    r->left_bytes = report.left_bytes;
+    if (!r->begun) {
+        r->resumed_bytes = report.resumed_bytes;
+        r->part_bytes = report.part_bytes;
+    }
+    r->begun = true;
+    return st == I8_OK ? check_unchanged(r->plan, err) : st;
+}
+
+enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
+                                     const struct i8i_pipeline_task *task,
+                                     struct i8_error *err)
+{
+    char *manifest = NULL;
+    size_t bytes = 0;
+    enum i8_status st = i8i_conversion_work(r, task, err);
+    if (st == I8_OK && !r->complete)
+        st = i8i_fail(err, I8_ERR_IO, "%s: journals are gone that said what is done",
+                      r->staging->directory);
+    if (st == I8_OK)
+        st = compose(&manifest, &bytes, r->manifest_sha256, r->plan, err);
+    if (st == I8_OK)
+        st = i8i_staging_publish(r->staging, manifest, bytes, err);
+    free(manifest);
+    return st;
+}
+
+enum i8_status i8i_conversion_found_complete(struct i8i_conversion *r,
+                                             struct i8_error *err)
+{
+    char *manifest = NULL;
+    size_t bytes = 0;
+    enum i8_status st = compose(&manifest, &bytes, r->manifest_sha256, r->plan, err);
+    free(manifest);
+    /* What a publisher that died at the very end has left. */
+    i8i_staging_remove_traces(r->staging);
+    r->complete = true;
+    r->left_bytes = 0;
+    return st;
+}
+
+/* What only has to be done once is the first rank's. */
+static enum i8_status check_model(const struct i8i_convert_plan *plan,
+                                  struct i8_error *err)
+{
+    if (plan->options->ranks && plan->options->ranks->rank > 0)
+        return I8_OK;
+    i8i_convert_advise(plan);
+    return i8i_convert_check_tied(plan, err);
+}
+
+static enum i8_status run_alone(struct i8i_conversion *r, struct i8_error *err)
+{
+    const struct i8i_pipeline_task everything = {.part = i8i_division_of(r->plan, 0, 1)};
+    enum i8_status st = i8i_staging_open(&r->staging, r->plan, err);
+    if (st == I8_OK)
+        st = check_model(r->plan, err);
+    return st == I8_OK ? i8i_conversion_finish(r, &everything, err) : st;
+}
+
+static enum i8_status check_group(const struct i8_rank_group *g, struct i8_error *err)
+{
+    if (g && (g->count == 0 || g->rank >= g->count))
+        return i8i_fail(err, I8_ERR_ARG, "rank %u of %u: expected 0 to %u", g->rank,
+                        g->count, g->count ? g->count - 1 : 0);
+    return I8_OK;
 }
 
 enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
@@ -138,43 +222,34 @@ enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
                                  struct i8_error *err)
 {
     const double start = now();
-    struct i8i_convert_plan *plan = NULL;
-    struct i8i_staging *staging = NULL;
-    struct i8i_pipeline_report report = {0};
-    char *manifest = NULL, sha256[I8_SHA256_HEX];
-    size_t manifest_bytes = 0, block_bytes;
+    struct i8i_conversion r = {.tuning = tuning};
+    size_t block_bytes;
     *result = (struct i8_convert_result){0};
-    enum i8_status st = i8i_convert_plan_new(&plan, options, err);
+    enum i8_status st = check_group(options->ranks, err);
     if (st == I8_OK)
-        st = i8i_pipeline_size(&result->jobs, &block_bytes, &result->memory_bytes, plan,
+        st = i8i_convert_plan_new(&r.plan, options, err);
+    if (st == I8_OK)
+        st = i8i_pipeline_size(&result->jobs, &block_bytes, &result->memory_bytes, r.plan,
                                tuning, err);
+    if (options->ranks && options->ranks->count > 1)
+        st = i8i_conversion_as_rank(&r, options->ranks, check_model, st, err);
+    else if (st == I8_OK)
+        st = run_alone(&r, err);
     if (st == I8_OK)
-        st = i8i_staging_open(&staging, plan, err);
-    if (st == I8_OK) {
-        i8i_convert_advise(plan);
-        st = i8i_convert_check_tied(plan, err);
-    }
-    if (st == I8_OK)
-        st = i8i_pipeline_run(&report, plan, staging, tuning, err);
-    if (st == I8_OK)
-        st = check_unchanged(plan, err);
-    if (st == I8_OK)
-        st = compose(&manifest, &manifest_bytes, sha256, plan, err);
-    if (st == I8_OK)
-        st = i8i_staging_publish(staging, manifest, manifest_bytes, err);
-    if (st == I8_OK)
-        st = describe(result, plan, sha256, err);
-    if (st == I8_OK && report.nonfinite > 0)
+        st = describe(result, r.plan, r.manifest_sha256, err);
+    if (st == I8_OK && r.nonfinite > 0)
         i8i_log(options->log, I8_LOG_WARNING,
                 "%" PRIu64 " NaN, Inf or too large values were converted as bitsandbytes "
                 "does: their rows are not sound",
-                report.nonfinite);
-    result->resumed_bytes = report.resumed_bytes;
+                r.nonfinite);
+    result->resumed_bytes = r.resumed_bytes;
+    result->part_bytes = r.part_bytes;
+    result->left_bytes = r.left_bytes;
+    result->complete = r.complete;
     result->seconds = now() - start;
     result->peak_rss_bytes = peak_rss();
-    free(manifest);
-    i8i_staging_close(staging, worth_keeping(st));
-    i8i_convert_plan_free(plan);
+    i8i_staging_close(r.staging, i8i_worth_keeping(st));
+    i8i_convert_plan_free(r.plan);
     if (st != I8_OK)
         i8_convert_result_free(result);
     return st;

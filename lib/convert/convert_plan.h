@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "convert/journal.h"
 #include "model/model.h"
 #include "quant/quant.h"
 #include <int8tool/convert.h>
@@ -84,8 +85,8 @@ struct i8i_convert_plan {
     size_t pieces_capacity, inputs_capacity, outputs_capacity, kept_capacity;
 };
 
-#define I8I_MANIFEST_NAME "int8tool.json"
-#define I8I_JOURNAL_NAME  "int8tool.journal"
+#define I8I_MANIFEST_NAME  "int8tool.json"
+#define I8I_PUBLISHER_NAME "int8tool.publisher" /* publisher.h */
 
 /* Opens the model, decides, lays out. options must outlive the plan. */
 enum i8_status i8i_convert_plan_new(struct i8i_convert_plan **out,
@@ -138,7 +139,7 @@ void i8i_convert_advise(const struct i8i_convert_plan *p);
 /* identity.c: digests that say what is converted (files, sizes, times, headers) and into
  * what (every place of every piece, heads included). What cannot change the bytes is left
  * out. */
-enum i8_status i8i_convert_identity(char source[I8I_HASH_HEX], char target[I8I_HASH_HEX],
+enum i8_status i8i_convert_identity(struct i8i_conversion_id *id,
                                     const struct i8i_convert_plan *plan,
                                     struct i8_error *err) I8I_MUST_CHECK;
 /* tied_copies.c: are the stored copies of tied parameters, which are left out, really

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "convert/hashing.h"
+#include "convert/pipeline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,9 @@ static enum i8_status start_stream(struct i8i_hashing *h,
 }
 
 enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan *plan,
-                                 const struct i8i_staging *staging, struct i8_error *err)
+                                 const struct i8i_staging *staging,
+                                 const struct i8i_pipeline_task *task,
+                                 struct i8_error *err)
 {
     *h = (struct i8i_hashing){.plan = plan, .staging = staging};
     h->streams = i8i_calloc(plan->n_outputs + plan->n_inputs, sizeof *h->streams);
@@ -48,14 +51,16 @@ enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan 
         const struct i8i_hash_stream s = {
             .output = true, .file = i, .bytes = f->bytes, .hex = f->sha256};
         const char *known =
-            staging->resumed[i] ? i8i_journal_digest(staging->journal, 'o', i) : NULL;
-        st = start_stream(h, &s, true, known, err);
+            staging->resumed[i] ? i8i_record_digest(&staging->record, 'o', i) : NULL;
+        st = start_stream(h, &s, task->hash_outputs == NULL || task->hash_outputs[i],
+                          known, err);
     }
     for (size_t i = 0; i < plan->n_inputs && st == I8_OK; i++) {
         struct i8i_input_file *f = &plan->inputs[i];
         const struct i8i_hash_stream s = {.file = i, .bytes = f->bytes, .hex = f->sha256};
-        st = start_stream(h, &s, f->same_as < 0,
-                          i8i_journal_digest(staging->journal, 'i', i), err);
+        st = start_stream(
+            h, &s, f->same_as < 0 && (task->hash_inputs == NULL || task->hash_inputs[i]),
+            i8i_record_digest(&staging->record, 'i', i), err);
     }
     return st;
 }

@@ -10,6 +10,7 @@
 #include "convert/convert_plan.h"
 #include "convert/staging.h"
 
+struct i8i_pipeline_task;
 struct i8i_hash_stream;
 struct i8i_hashing { /* all zeros: nothing is to be hashed */
     struct i8i_convert_plan *plan;
@@ -23,9 +24,11 @@ struct i8i_hash_job {
     uint64_t from, to;
 };
 
-/* Digests that the journal knows are taken from there. */
+/* Digests that the record knows are taken from there; of the others those that the task
+ * asks for are made. */
 enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan *plan,
                                  const struct i8i_staging *staging,
+                                 const struct i8i_pipeline_task *task,
                                  struct i8_error *err) I8I_MUST_CHECK;
 void i8i_hashing_free(struct i8i_hashing *h);
 

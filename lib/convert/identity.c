@@ -77,7 +77,7 @@ static void hash_target(struct i8i_hash *h, const struct i8i_convert_plan *p)
     }
 }
 
-enum i8_status i8i_convert_identity(char source[I8I_HASH_HEX], char target[I8I_HASH_HEX],
+enum i8_status i8i_convert_identity(struct i8i_conversion_id *id,
                                     const struct i8i_convert_plan *plan,
                                     struct i8_error *err)
 {
@@ -86,14 +86,14 @@ enum i8_status i8i_convert_identity(char source[I8I_HASH_HEX], char target[I8I_H
     if (st == I8_OK)
         st = hash_source(h, plan, err);
     if (st == I8_OK)
-        st = i8i_hash_final(h, source, err);
+        st = i8i_hash_final(h, id->source, err);
     i8i_hash_free(h);
     h = NULL;
     if (st == I8_OK)
         st = i8i_hash_new(&h, I8I_SHA256, err);
     if (st == I8_OK) {
         hash_target(h, plan);
-        st = i8i_hash_final(h, target, err);
+        st = i8i_hash_final(h, id->plan, err);
     }
     i8i_hash_free(h);
     return st;

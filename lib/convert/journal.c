@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading and appending the journal. Every line ends in '\n' and is written in one call;
- * reading stops at the first line that is not whole or not one of ours.
+ * Appending to a journal. Every line ends in '\n' and is written in one call.
  */
 #include "config.h"
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "convert/journal.h"
+#include "convert/journal_record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,19 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#define MAGIC         "int8tool-journal 1"
-#define MAX_BYTES     ((size_t)1 << 30)
-#define BOOT_ID_BYTES 64
-#define LINE_BYTES    256
-
-struct digest {
-    char kind;
-    size_t index;
-    char hex[I8I_HASH_HEX];
-};
+#define MAX_BYTES  ((size_t)1 << 30)
+#define LINE_BYTES I8I_JOURNAL_LINE_BYTES
 
 struct i8i_journal {
     char *path;
@@ -37,11 +28,20 @@ struct i8i_journal {
     pthread_mutex_t lock;
     uint64_t length;
     bool publishing;
-    struct i8i_range *ranges;
-    size_t n_ranges, ranges_capacity;
-    struct digest *digests;
-    size_t n_digests, digests_capacity;
 };
+
+bool i8i_is_journal_name(const char *name)
+{
+    return strcmp(name, I8I_JOURNAL_NAME) == 0 ||
+           (strncmp(name, I8I_RANK_JOURNAL_PREFIX, strlen(I8I_RANK_JOURNAL_PREFIX)) ==
+                0 &&
+            strchr(name, '/') == NULL);
+}
+
+const char *i8i_journal_name(const struct i8i_journal *j)
+{
+    return i8i_path_base(j->path);
+}
 
 /* ---- writing ---- */
 
@@ -119,198 +119,124 @@ enum i8_status i8i_journal_mark_publishing(struct i8i_journal *j, struct i8_erro
     return st;
 }
 
-/* ---- reading ---- */
-
-/* Which boot of which machine this is; "" where the system does not say. */
-static void boot_id(char id[BOOT_ID_BYTES])
+bool i8i_journal_is_publishing(const struct i8i_journal *j)
 {
-    id[0] = '\0';
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (f == NULL)
-        return;
-    if (fgets(id, BOOT_ID_BYTES, f))
-        id[strcspn(id, "\n")] = '\0';
-    fclose(f);
+    return j->publishing;
 }
 
-static bool add_range(struct i8i_journal *j, const struct i8i_range *r)
-{
-    if (!i8i_grow(&j->ranges, &j->ranges_capacity, j->n_ranges + 1, sizeof *j->ranges))
-        return false;
-    j->ranges[j->n_ranges++] = *r;
-    return true;
-}
+/* ---- opening ---- */
 
-static bool add_digest(struct i8i_journal *j, const struct digest *d)
+static enum i8_status cut(struct i8i_journal *j, uint64_t length, struct i8_error *err)
 {
-    if (!i8i_grow(&j->digests, &j->digests_capacity, j->n_digests + 1,
-                  sizeof *j->digests))
-        return false;
-    j->digests[j->n_digests++] = *d;
-    return true;
-}
-
-/* Takes one line (NUL-terminated); false if it is none of ours. Only a `trusted` one is
- * believed. */
-static bool take_line(struct i8i_journal *j, const char *line, bool trusted, bool *nomem)
-{
-    struct i8i_range r;
-    struct digest d;
-    char end;
-    if (sscanf(line, "r %zu %" SCNu64 " %" SCNu64 "%c", &r.piece, &r.first, &r.count,
-               &end) == 3) {
-        *nomem = trusted && !add_range(j, &r);
-        return true;
-    }
-    if ((line[0] == 'i' || line[0] == 'o') &&
-        sscanf(line + 1, " %zu %64[0-9a-f]%c", &d.index, d.hex, &end) == 2 &&
-        strlen(d.hex) == I8I_HASH_HEX - 1) {
-        d.kind = line[0];
-        *nomem = trusted && !add_digest(j, &d);
-        return true;
-    }
-    if (strcmp(line, "p") == 0) {
-        j->publishing = j->publishing || trusted;
-        return true;
-    }
-    return line[0] == 's' || line[0] == 'b';
-}
-
-/* How much of the text was synced together with the data: the last mark's word. */
-static uint64_t durable_length(char *text, size_t length)
-{
-    uint64_t durable = 0, at;
-    for (char *line = text, *end;
-         (end = memchr(line, '\n', length - (size_t)(line - text))); line = end + 1) {
-        char after;
-        if (sscanf(line, "s %" SCNu64 "%c", &at, &after) == 2 && after == '\n' &&
-            at <= (uint64_t)(line - text))
-            durable = at;
-    }
-    return durable;
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct i8i_range *x = a, *y = b;
-    if (x->piece != y->piece)
-        return x->piece < y->piece ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Lines behind the header. Whatever follows the last good one is cut off. */
-static enum i8_status replay(struct i8i_journal *j, char *text, size_t length,
-                             size_t begin, const char *boot, struct i8_error *err)
-{
-    const uint64_t durable = durable_length(text, length);
-    bool same_boot = false, nomem = false;
-    size_t at = begin;
-    while (at < length) {
-        char *line = text + at, *end = memchr(line, '\n', length - at);
-        if (end == NULL)
-            break;
-        *end = '\0';
-        if (line[0] == 'b')
-            same_boot = boot[0] && strcmp(line + 1, boot) == 0;
-        if (!take_line(j, line, same_boot || at < durable, &nomem))
-            break;
-        if (nomem)
-            return i8i_nomem(err);
-        at = (size_t)(end - text) + 1;
-    }
-    j->length = at;
-    if (ftruncate(j->fd, (off_t)at) != 0)
+    if (ftruncate(j->fd, (off_t)length) != 0)
         return i8i_fail_errno(err, errno, "cannot shorten %s", j->path);
-    if (j->n_ranges > 0)
-        qsort(j->ranges, j->n_ranges, sizeof *j->ranges, by_place);
+    j->length = length;
     return I8_OK;
 }
 
 static enum i8_status start(struct i8i_journal *j, const char *header,
                             struct i8_error *err)
 {
-    if (ftruncate(j->fd, 0) != 0)
-        return i8i_fail_errno(err, errno, "cannot empty %s", j->path);
-    j->length = 0;
-    enum i8_status st = append(j, header, err);
+    enum i8_status st = cut(j, 0, err);
+    if (st == I8_OK)
+        st = append(j, header, err);
     return st == I8_OK ? sync_journal(j, err) : st;
 }
 
-/* Is the journal's header ours; else says whose it is. */
-static enum i8_status check_header(const struct i8i_journal *j, const char *text,
-                                   const char *source, const char *plan,
-                                   struct i8_error *err)
+/* Goes on behind the last good line of what an earlier process has written. */
+static enum i8_status go_on(struct i8i_journal *j, const char *header, bool discard,
+                            const struct i8i_conversion_id *id, struct i8_error *err)
 {
-    char its_source[I8I_HASH_HEX], its_plan[I8I_HASH_HEX];
-    if (sscanf(text, MAGIC " source %64[0-9a-f] plan %64[0-9a-f]\n", its_source,
-               its_plan) != 2)
-        return i8i_fail(err, I8_ERR_REFUSED, "%s: not a journal of this version",
-                        j->path);
-    if (strcmp(its_source, source) != 0)
-        return i8i_fail(
-            err, I8_ERR_REFUSED,
-            "%s: belongs to an unfinished conversion of another source, or the "
-            "source has changed since; remove it, or start anew with --force",
-            j->path);
-    if (strcmp(its_plan, plan) != 0)
-        return i8i_fail(err, I8_ERR_REFUSED,
-                        "%s: belongs to an unfinished conversion with other options; "
-                        "repeat those, or start anew with --force",
-                        j->path);
-    return I8_OK;
-}
-
-enum i8_status i8i_journal_open(struct i8i_journal **out, const char *path,
-                                const char *source, const char *plan, bool discard,
-                                struct i8_error *err)
-{
-    char boot[BOOT_ID_BYTES], header[LINE_BYTES], boot_line[LINE_BYTES];
+    struct i8i_record record = {0};
     char *text = NULL;
     size_t length = 0;
-    enum i8_status st;
-    *out = NULL;
-    struct i8i_journal *j = i8i_calloc(1, sizeof *j);
-    if (j == NULL)
-        return i8i_nomem(err);
-    pthread_mutex_init(&j->lock, NULL);
-    j->path = i8i_strdup(path);
-    j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (j->path == NULL) {
-        st = i8i_nomem(err);
-        goto out;
-    }
-    if (j->fd < 0) {
-        st = i8i_fail_errno(err, errno, "cannot open %s", path);
-        goto out;
-    }
-    if (flock(j->fd, LOCK_EX | LOCK_NB) != 0) {
-        st = i8i_fail(err, I8_ERR_REFUSED, "%s: another int8tool is at work here", path);
-        goto out;
-    }
-    st = i8i_read_file(&text, &length, path, MAX_BYTES, err);
-    if (st != I8_OK)
-        goto out;
-    boot_id(boot);
-    snprintf(header, sizeof header, MAGIC " source %s plan %s\n", source, plan);
-    snprintf(boot_line, sizeof boot_line, "b%s\n", boot);
+    enum i8_status st = i8i_read_file(&text, &length, j->path, MAX_BYTES, err);
     /* A header that was cut short says that nothing else happened. */
-    char *eol = memchr(text, '\n', length);
-    if (eol == NULL)
+    if (st == I8_OK && memchr(text, '\n', length) == NULL)
         discard = true;
-    else if (!discard)
-        st = check_header(j, text, source, plan, err);
-    if (st != I8_OK)
-        goto out;
-    st = discard ? start(j, header, err)
-                 : replay(j, text, length, (size_t)(eol - text) + 1, boot, err);
-    if (st == I8_OK)
-        st = append(j, boot_line, err);
-out:
+    if (st == I8_OK && !discard)
+        st = i8i_record_take(&record, text, &length, j->path, id, err);
+    if (st == I8_OK) {
+        j->publishing = record.publishing;
+        st = discard ? start(j, header, err) : cut(j, length, err);
+    }
+    i8i_record_free(&record);
     free(text);
+    return st;
+}
+
+/* Takes path over. */
+static struct i8i_journal *new_journal(char *path, int flags, struct i8_error *err)
+{
+    struct i8i_journal *j = path ? i8i_calloc(1, sizeof *j) : NULL;
+    if (j == NULL) {
+        free(path);
+        (void)i8i_nomem(err);
+        return NULL;
+    }
+    pthread_mutex_init(&j->lock, NULL);
+    j->path = path;
+    j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
+    if (j->fd >= 0)
+        return j;
+    (void)i8i_fail_errno(err, errno, "cannot open %s", path);
+    i8i_journal_close(j, false);
+    return NULL;
+}
+
+enum i8_status i8i_journal_open(struct i8i_journal **out, const char *directory,
+                                const struct i8i_conversion_id *id, bool discard,
+                                struct i8_error *err)
+{
+    char header[LINE_BYTES], boot[LINE_BYTES];
+    struct i8_error why = {0};
+    *out = NULL;
+    i8i_journal_first_lines(header, boot, id);
+    struct i8i_journal *j =
+        new_journal(i8i_path_join(directory, I8I_JOURNAL_NAME), 0, &why);
+    if (j == NULL)
+        return i8i_fail(err, why.status, "%s", why.message);
+    enum i8_status st = I8_OK;
+    if (flock(j->fd, LOCK_EX | LOCK_NB) != 0)
+        st = i8i_fail(err, I8_ERR_REFUSED, "%s: another int8tool is at work here",
+                      j->path);
+    if (st == I8_OK)
+        st = go_on(j, header, discard, id, err);
+    if (st == I8_OK)
+        st = append(j, boot, err);
     if (st == I8_OK)
         *out = j;
     else
         i8i_journal_close(j, false);
+    return st;
+}
+
+enum i8_status i8i_journal_create(struct i8i_journal **out, const char *directory,
+                                  const struct i8i_conversion_id *id, unsigned rank,
+                                  unsigned count, struct i8_error *err)
+{
+    char header[LINE_BYTES], boot[LINE_BYTES];
+    uint32_t random;
+    struct i8_error why = {0};
+    *out = NULL;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return i8i_fail_errno(err, errno, "no random number for a journal's name");
+    char *path = i8i_format("%s/" I8I_RANK_JOURNAL_PREFIX "%05u-of-%05u-%08x", directory,
+                            rank, count, random);
+    struct i8i_journal *j = new_journal(path, O_EXCL, &why);
+    if (j == NULL)
+        return i8i_fail(err, why.status, "%s", why.message);
+    /* A process alone that starts here meanwhile sees that we are at work, where locks
+     * are; where they are not, both do the same work with the same result. */
+    (void)flock(j->fd, LOCK_EX | LOCK_NB);
+    i8i_journal_first_lines(header, boot, id);
+    enum i8_status st = start(j, header, err);
+    if (st == I8_OK)
+        st = append(j, boot, err);
+    if (st == I8_OK)
+        *out = j;
+    else
+        i8i_journal_close(j, true);
     return st;
 }
 
@@ -324,27 +250,5 @@ void i8i_journal_close(struct i8i_journal *j, bool remove)
         close(j->fd);
     pthread_mutex_destroy(&j->lock);
     free(j->path);
-    free(j->ranges);
-    free(j->digests);
     free(j);
-}
-
-const struct i8i_range *i8i_journal_ranges(const struct i8i_journal *j, size_t *count)
-{
-    *count = j->n_ranges;
-    return j->ranges;
-}
-
-const char *i8i_journal_digest(const struct i8i_journal *j, char kind, size_t index)
-{
-    for (size_t i = 0; i < j->n_digests; i++) {
-        if (j->digests[i].kind == kind && j->digests[i].index == index)
-            return j->digests[i].hex;
-    }
-    return NULL;
-}
-
-bool i8i_journal_publishing(const struct i8i_journal *j)
-{
-    return j->publishing;
 }

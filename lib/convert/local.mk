@@ -2,9 +2,12 @@
 i8include_HEADERS += lib/int8tool/convert.h
 lib_libint8core_la_SOURCES += lib/convert/advice.c lib/convert/companions.c \
   lib/convert/config_rewrite.c lib/convert/convert.c lib/convert/convert_plan.c \
-  lib/convert/convert_plan.h lib/convert/hashing.c lib/convert/hashing.h \
+  lib/convert/convert_plan.h lib/convert/division.c lib/convert/division.h \
+  lib/convert/hashing.c lib/convert/hashing.h \
   lib/convert/identity.c lib/convert/journal.c lib/convert/journal.h \
-  lib/convert/manifest.c lib/convert/output_check.c lib/convert/output_check.h \
-  lib/convert/pipeline.c lib/convert/pipeline.h lib/convert/shards.c \
+  lib/convert/journal_record.c lib/convert/journal_record.h \
+  lib/convert/manifest.c lib/convert/output_check.c lib/convert/output_check.h lib/convert/output_complete.c \
+  lib/convert/pipeline.c lib/convert/pipeline.h lib/convert/publish.c lib/convert/publisher.c \
+  lib/convert/publisher.h lib/convert/rank_run.c lib/convert/rank_run.h lib/convert/shards.c \
   lib/convert/staging.c lib/convert/staging.h lib/convert/tensor_policy.c \
   lib/convert/tied_copies.c lib/convert/work_block.c lib/convert/work_block.h

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/file.h"
+#include "convert/journal_record.h"
 #include "convert/output_check.h"
 
 #include <errno.h>
@@ -140,8 +141,11 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
     const size_t n = strlen(name), part = strlen(".part");
     const bool is_part = n > part && strcmp(name + n - part, ".part") == 0;
     (void)size;
-    if (strcmp(name, I8I_JOURNAL_NAME) == 0 ||
-        strcmp(name, I8I_MANIFEST_NAME ".part") == 0)
+    /* int8tool.json-XXXXXXXX and its .part: a rank's, before it gets its name. */
+    static const char manifest_begins[] = I8I_MANIFEST_NAME "-";
+    if (i8i_is_journal_name(name) || strcmp(name, I8I_PUBLISHER_NAME) == 0 ||
+        strcmp(name, I8I_MANIFEST_NAME ".part") == 0 ||
+        strncmp(name, manifest_begins, sizeof manifest_begins - 1) == 0)
         return I8_OK;
     if (is_part && state->journal && is_output(s->plan, name, n - part))
         return I8_OK;
@@ -166,15 +170,14 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
 
 static enum i8_status survey_directory(struct i8i_output_state *state,
                                        const struct i8i_convert_plan *plan,
-                                       const char *journal, const char *manifest,
-                                       struct i8_error *err)
+                                       const char *manifest, struct i8_error *err)
 {
     const struct survey s = {
         .plan = plan, .state = state, .manifest = i8i_is_file(manifest)};
     const char *directory = plan->options->output;
     struct i8i_tree *tree = NULL;
     enum i8_status st = I8_OK;
-    state->journal = i8i_is_file(journal);
+    state->journal = i8i_journals_exist(directory);
     if (plan->options->force && s.manifest)
         st = read_manifest(state, manifest, err);
     if (st == I8_OK)
@@ -202,11 +205,8 @@ enum i8_status i8i_output_check(struct i8i_output_state *state,
     state->exists = i8i_is_directory(directory);
     if (!state->exists)
         return I8_OK;
-    char *journal = i8i_path_join(directory, I8I_JOURNAL_NAME);
     char *manifest = i8i_path_join(directory, I8I_MANIFEST_NAME);
-    st = journal && manifest ? survey_directory(state, plan, journal, manifest, err)
-                             : i8i_nomem(err);
-    free(journal);
+    st = manifest ? survey_directory(state, plan, manifest, err) : i8i_nomem(err);
     free(manifest);
     return st;
 }

@@ -45,12 +45,14 @@ struct pipeline {
 
     size_t piece; /* the next unit to hand out */
     uint64_t unit;
-    const struct i8i_range *done_before; /* sorted; from next_done on they lie ahead */
+    struct i8i_place end;                /* where to stop */
+    const struct i8i_range *done_before; /* disjoint; from next_done on they lie ahead */
     size_t n_done_before, next_done;
 
     uint64_t *left; /* by output: units not yet done */
     struct i8i_hashing hashing;
-    uint64_t done_bytes, total_bytes; /* of source */
+    uint64_t done_bytes, total_bytes; /* of source, in this run's part */
+    uint64_t left_bytes;              /* of source, in the whole plan */
     uint64_t unsynced_bytes;
     bool syncing;
 };
@@ -71,12 +73,26 @@ static uint64_t piece_bytes(const struct i8i_piece *piece, uint64_t units)
 
 /* ---- handing out work (under the lock) ---- */
 
+/* Where this run's units of the piece that is being handed out end. */
+static uint64_t units_end(const struct pipeline *l)
+{
+    return l->piece < l->end.piece    ? l->plan->pieces[l->piece].units
+           : l->piece == l->end.piece ? l->end.unit
+                                      : 0;
+}
+
+static bool all_handed_out(const struct pipeline *l)
+{
+    return l->piece >= l->plan->n_pieces || l->piece > l->end.piece ||
+           (l->piece == l->end.piece && l->unit >= l->end.unit);
+}
+
 static bool next_range(struct pipeline *l, struct i8i_range *range)
 {
     const struct i8i_convert_plan *p = l->plan;
-    for (; l->piece < p->n_pieces; l->piece++, l->unit = 0) {
+    for (; !all_handed_out(l); l->piece++, l->unit = 0) {
         const struct i8i_piece *piece = &p->pieces[l->piece];
-        uint64_t end = piece->units;
+        uint64_t end = units_end(l);
         while (l->next_done < l->n_done_before) {
             const struct i8i_range *d = &l->done_before[l->next_done];
             if (d->piece > l->piece || (d->piece == l->piece && d->first > l->unit)) {
@@ -88,10 +104,10 @@ static bool next_range(struct pipeline *l, struct i8i_range *range)
                 l->unit = d->first + d->count;
             l->next_done++;
         }
-        if (l->unit >= piece->units)
+        if (l->unit >= units_end(l))
             continue;
-        if (end > piece->units)
-            end = piece->units;
+        if (end > units_end(l))
+            end = units_end(l);
         uint64_t most = l->item_bytes / (piece->unit_in ? piece->unit_in : 1);
         most = most ? most : 1;
         *range = (struct i8i_range){.piece = l->piece, .first = l->unit};
@@ -110,7 +126,7 @@ static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
     const struct i8i_convert_plan *p = l->plan;
     if (output)
         return l->left[file] > 0 ? 0 : p->outputs[file].bytes;
-    if (l->piece >= p->n_pieces || p->pieces[l->piece].input > file)
+    if (all_handed_out(l) || p->pieces[l->piece].input > file)
         return p->inputs[file].bytes;
     const struct i8i_piece *piece = &p->pieces[l->piece];
     if (piece->input < file)
@@ -151,15 +167,6 @@ static enum i8_status run_range(struct pipeline *l, struct i8i_block *b,
     return st == I8_OK ? i8i_journal_add(l->staging->journal, r, err) : st;
 }
 
-/* Lets what is journaled so far survive a power cut, too. */
-static enum i8_status make_durable(struct pipeline *l, struct i8_error *err)
-{
-    uint64_t position = i8i_journal_position(l->staging->journal);
-    enum i8_status st = i8i_staging_sync(l->staging, err);
-    return st == I8_OK ? i8i_journal_mark_durable(l->staging->journal, position, err)
-                       : st;
-}
-
 /* ---- the threads ---- */
 
 static void report_progress(struct pipeline *l)
@@ -186,6 +193,7 @@ static void book(struct pipeline *l, const struct task *t)
         uint64_t bytes = piece_bytes(piece, t->range.count);
         l->left[piece->output] -= t->range.count;
         l->done_bytes += bytes;
+        l->left_bytes -= bytes;
         l->unsynced_bytes += t->range.count * piece->unit_out;
     } else {
         i8i_hashing_book(&l->hashing, &t->hash);
@@ -227,7 +235,7 @@ static void work(void *ctx, size_t item, unsigned thread)
             l->unsynced_bytes = 0;
             l->syncing = true;
             pthread_mutex_unlock(&l->lock);
-            st = make_durable(l, &err);
+            st = i8i_staging_make_durable(l->staging, &err);
             pthread_mutex_lock(&l->lock);
             l->syncing = false;
         }
@@ -270,35 +278,63 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
     return I8_OK;
 }
 
-/* Ranges that an earlier run did count only where its .part file is still there, and
- * where they are ranges of this plan. */
-static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
-                                struct i8_error *err)
+/* The part of a recorded range that counts: a range of this plan, of a file that is still
+ * there, and not counted by the one before it (ranks may have done things twice). */
+static bool usable_range(struct i8i_range *r, const struct pipeline *l,
+                         const struct i8i_range *before)
 {
-    size_t count, kept = 0;
-    const struct i8i_range *all = i8i_journal_ranges(l->staging->journal, &count);
-    struct i8i_range *list = i8i_calloc(count, sizeof *list);
+    if (r->piece >= l->plan->n_pieces)
+        return false;
+    const struct i8i_piece *piece = &l->plan->pieces[r->piece];
+    if (r->first > piece->units || r->count > piece->units - r->first ||
+        !l->staging->resumed[piece->output])
+        return false;
+    const uint64_t from =
+        before && before->piece == r->piece ? before->first + before->count : 0;
+    if (r->first + r->count <= from)
+        return false;
+    if (r->first < from) {
+        r->count -= from - r->first;
+        r->first = from;
+    }
+    return r->count > 0;
+}
+
+/* How many of the range's bytes lie in this run's part. */
+static uint64_t bytes_of_ours(const struct pipeline *l, const struct i8i_division *d,
+                              const struct i8i_range *r)
+{
+    uint64_t first, end;
+    i8i_division_units(&first, &end, d, l->plan, r->piece);
+    if (r->first > first)
+        first = r->first;
+    if (r->first + r->count < end)
+        end = r->first + r->count;
+    return first < end ? piece_bytes(&l->plan->pieces[r->piece], end - first) : 0;
+}
+
+/* Books what is done already. */
+static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
+                                const struct i8i_division *d, struct i8_error *err)
+{
+    const struct i8i_record *record = &l->staging->record;
+    size_t kept = 0;
+    struct i8i_range *list = i8i_calloc(record->n_ranges, sizeof *list);
     if (list == NULL)
         return i8i_nomem(err);
-    if (i8i_journal_publishing(l->staging->journal)) { /* all was complete and synced */
+    if (record->publishing) { /* all was complete and synced */
         l->piece = l->plan->n_pieces;
         l->done_bytes = l->total_bytes;
+        l->left_bytes = 0;
         memset(l->left, 0, l->plan->n_outputs * sizeof *l->left);
     }
-    uint64_t from = 0; /* ranges may overlap only by a fault: each unit counts once */
-    for (size_t i = 0; i < count && l->piece == 0; i++) {
-        struct i8i_range r = all[i];
-        if (r.piece >= l->plan->n_pieces)
+    for (size_t i = 0; i < record->n_ranges && !record->publishing; i++) {
+        struct i8i_range r = record->ranges[i];
+        if (!usable_range(&r, l, kept > 0 ? &list[kept - 1] : NULL))
             continue;
-        const struct i8i_piece *piece = &l->plan->pieces[r.piece];
-        if (kept == 0 || list[kept - 1].piece != r.piece)
-            from = 0;
-        if (r.first < from || r.first > piece->units ||
-            r.count > piece->units - r.first || !l->staging->resumed[piece->output])
-            continue;
-        from = r.first + r.count;
-        l->left[piece->output] -= r.count;
-        l->done_bytes += piece_bytes(piece, r.count);
+        l->left[l->plan->pieces[r.piece].output] -= r.count;
+        l->done_bytes += bytes_of_ours(l, d, &r);
+        l->left_bytes -= piece_bytes(&l->plan->pieces[r.piece], r.count);
         list[kept++] = r;
     }
     l->done_before = list;
@@ -310,10 +346,15 @@ static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
 enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
                                 struct i8i_convert_plan *plan,
                                 struct i8i_staging *staging,
+                                const struct i8i_pipeline_task *task,
                                 const struct i8i_convert_tuning *tuning,
                                 struct i8_error *err)
 {
-    struct pipeline l = {.plan = plan, .staging = staging};
+    struct pipeline l = {.plan = plan,
+                         .staging = staging,
+                         .piece = task->part.begin.piece,
+                         .unit = task->part.begin.unit,
+                         .end = task->part.end};
     struct i8i_pool *pool = NULL;
     struct i8i_range *usable = NULL;
     unsigned jobs, ready = 0;
@@ -335,13 +376,17 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     }
     for (size_t i = 0; i < plan->n_pieces; i++) {
         const struct i8i_piece *piece = &plan->pieces[i];
+        uint64_t first, end;
+        i8i_division_units(&first, &end, &task->part, plan, i);
         l.left[piece->output] += piece->units;
-        l.total_bytes += piece_bytes(piece, piece->units);
+        l.total_bytes += piece_bytes(piece, end - first);
+        l.left_bytes += piece_bytes(piece, piece->units);
     }
-    st = take_over(&l, &usable, err);
+    st = take_over(&l, &usable, &task->part, err);
     report->resumed_bytes = l.done_bytes;
+    report->part_bytes = l.total_bytes;
     if (st == I8_OK && !plan->options->no_hash)
-        st = i8i_hashing_start(&l.hashing, plan, staging, err);
+        st = i8i_hashing_start(&l.hashing, plan, staging, task, err);
     for (; ready < jobs && st == I8_OK; ready++)
         st = i8i_block_init(&l.blocks[ready], plan, l.block_bytes, err);
     if (st == I8_OK)
@@ -354,6 +399,10 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     i8i_hashing_finish(&l.hashing);
     for (unsigned i = 0; i < ready; i++)
         report->nonfinite += l.blocks[i].nonfinite;
+    report->left_bytes = l.left_bytes;
+    report->complete = true;
+    for (size_t i = 0; i < plan->n_outputs; i++)
+        report->complete = report->complete && l.left[i] == 0;
 out:
     for (unsigned i = 0; l.blocks && i < ready; i++)
         i8i_block_free(&l.blocks[i]);

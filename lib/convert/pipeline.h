@@ -7,6 +7,7 @@
 #define I8I_CONVERT_PIPELINE_H
 
 #include "convert/convert_plan.h"
+#include "convert/division.h"
 #include "convert/staging.h"
 
 /* How the work is cut: nothing of it changes a byte of the output. Zeros are defaults. */
@@ -16,9 +17,19 @@ struct i8i_convert_tuning {
     uint64_t sync_bytes; /* written between two durable marks in the journal */
 };
 
+/* What one run of the pipeline does. */
+struct i8i_pipeline_task {
+    struct i8i_division part; /* what is converted, unless the record has it */
+    bool *hash_inputs;        /* by file: which to hash; NULL: all */
+    bool *hash_outputs;       /* by file: which to hash once complete; NULL: all */
+};
+
 struct i8i_pipeline_report {
-    uint64_t resumed_bytes; /* of source, done before */
+    uint64_t resumed_bytes; /* of the task's source bytes, done before */
     uint64_t nonfinite;     /* elements converted under allow_nonfinite */
+    uint64_t part_bytes;    /* of source, in the task's part */
+    uint64_t left_bytes;    /* of source, in the whole plan, not done by anybody */
+    bool complete;          /* nothing is left to convert */
 };
 
 /* Threads and buffers within options->ram_bytes. */
@@ -27,10 +38,12 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  const struct i8i_convert_plan *plan,
                                  const struct i8i_convert_tuning *tuning,
                                  struct i8_error *err) I8I_MUST_CHECK;
-/* Fills every .part file, and the digests of the plan's inputs and outputs. */
+/* Fills its part of the .part files, and the digests of inputs and outputs: those asked
+ * for, where they are complete, and those that the record knows. */
 enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
                                 struct i8i_convert_plan *plan,
                                 struct i8i_staging *staging,
+                                const struct i8i_pipeline_task *task,
                                 const struct i8i_convert_tuning *tuning,
                                 struct i8_error *err) I8I_MUST_CHECK;
 

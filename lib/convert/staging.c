@@ -19,7 +19,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static char *part_name(const struct i8i_staging *s, size_t output)
+char *i8i_staging_part_name(const struct i8i_staging *s, size_t output)
 {
     return i8i_format("%s/%s.part", s->directory, s->plan->outputs[output].name);
 }
@@ -32,7 +32,7 @@ static enum i8_status check_space(const struct i8i_staging *s, struct i8_error *
     uint64_t need = s->plan->output_bytes;
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         struct stat info;
-        char *part = part_name(s, i);
+        char *part = i8i_staging_part_name(s, i);
         if (part == NULL)
             return i8i_nomem(err);
         if (stat(part, &info) == 0) {
@@ -65,35 +65,64 @@ static enum i8_status make_parent(const char *path, struct i8_error *err)
     return st;
 }
 
-/* A .part file of the right size that the journal speaks of is gone on with; any other
- * is made anew. While publishing, one that is gone has its name already. */
-static enum i8_status open_part(struct i8i_staging *s, size_t i, bool journal_is_old,
-                                struct i8_error *err)
+/* Is anything of the output recorded as done? */
+static bool is_recorded(const struct i8i_staging *s, size_t output)
+{
+    for (size_t i = 0; i < s->record.n_ranges; i++) {
+        const struct i8i_range *r = &s->record.ranges[i];
+        if (r->piece < s->plan->n_pieces && s->plan->pieces[r->piece].output == output)
+            return true;
+    }
+    return s->record.publishing;
+}
+
+static bool has_size(const char *path, uint64_t bytes)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && (uint64_t)info.st_size == bytes;
+}
+
+/* Gives the .part file its size, if it has another one. */
+static enum i8_status size_part(struct i8i_outfile *file, const char *part,
+                                uint64_t bytes, struct i8_error *err)
+{
+    struct stat info;
+    const int fd = i8i_outfile_fd(file);
+    if (fstat(fd, &info) == 0 && (uint64_t)info.st_size == bytes)
+        return I8_OK;
+    if (ftruncate(fd, (off_t)bytes) != 0)
+        return i8i_fail_errno(err, errno, "cannot size %s", part);
+    return I8_OK;
+}
+
+/* A .part file of the right size that the record speaks of is gone on with; any other is
+ * made anew, or, among ranks, by whoever comes first. While publishing, one that is gone
+ * has its name already. */
+static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error *err)
 {
     const struct i8i_output_file *f = &s->plan->outputs[i];
-    struct stat info;
-    char *path = i8i_path_join(s->directory, f->name), *part = part_name(s, i);
+    char *path = i8i_path_join(s->directory, f->name),
+         *part = i8i_staging_part_name(s, i);
     enum i8_status st = path && part ? I8_OK : i8i_nomem(err);
     if (st != I8_OK)
         goto out;
-    bool part_exists = stat(part, &info) == 0 && (uint64_t)info.st_size == f->bytes;
-    s->resumed[i] = journal_is_old && part_exists;
-    if (i8i_journal_publishing(s->journal) && !part_exists) {
-        if (stat(path, &info) == 0 && (uint64_t)info.st_size == f->bytes)
-            s->resumed[i] = true;
-        else
+    const bool part_exists = has_size(part, f->bytes), recorded = is_recorded(s, i);
+    s->resumed[i] = s->shared || (s->before.journal && part_exists);
+    if (recorded && !part_exists) {
+        s->resumed[i] = has_size(path, f->bytes);
+        if (!s->resumed[i])
             st = i8i_fail(err, I8_ERR_DATA,
-                          "%s: expected the finished file of %" PRIu64
-                          " bytes; remove %s and start anew",
-                          path, f->bytes, s->directory);
+                          "%s: is gone, though it held finished work; remove %s and "
+                          "start anew",
+                          s->record.publishing ? path : part, s->directory);
         goto out;
     }
     st = make_parent(path, err);
     if (st == I8_OK)
-        st = i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
-    if (st == I8_OK && !s->resumed[i] &&
-        ftruncate(i8i_outfile_fd(s->files[i]), (off_t)f->bytes) != 0)
-        st = i8i_fail_errno(err, errno, "cannot size %s", part);
+        st = s->shared ? i8i_outfile_open_shared(&s->files[i], path, err)
+                       : i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
+    if (st == I8_OK)
+        st = size_part(s->files[i], part, f->bytes, err);
     /* No journal line speaks of the head: it is written by every run. */
     if (st == I8_OK && f->head_bytes > 0)
         st = i8i_outfile_write_at(s->files[i], f->head, f->head_bytes, 0, err);
@@ -103,22 +132,92 @@ out:
     return st;
 }
 
-static enum i8_status open_journal(struct i8i_staging *s, bool discard,
-                                   struct i8_error *err)
+enum i8_status i8i_staging_refresh(struct i8i_staging *s, struct i8_error *err)
 {
-    char source[I8I_HASH_HEX], plan[I8I_HASH_HEX];
-    char *path = i8i_path_join(s->directory, I8I_JOURNAL_NAME);
-    enum i8_status st = path ? I8_OK : i8i_nomem(err);
-    if (st == I8_OK)
-        st = i8i_convert_identity(source, plan, s->plan, err);
-    if (st == I8_OK)
-        st = i8i_journal_open(&s->journal, path, source, plan, discard, err);
-    free(path);
+    return i8i_record_read(&s->record, s->directory, &s->id, i8i_journal_name(s->journal),
+                           !s->shared, err);
+}
+
+static enum i8_status open_journals(struct i8i_staging *s, bool discard,
+                                    struct i8_error *err)
+{
+    enum i8_status st = i8i_journal_open(&s->journal, s->directory, &s->id, discard, err);
+    if (st == I8_OK && discard)
+        i8i_journals_remove(s->directory, I8I_JOURNAL_NAME);
+    return st == I8_OK ? i8i_staging_refresh(s, err) : st;
+}
+
+/* Work without its .part file: somebody has removed that, or a power cut. */
+static bool part_is_lost(const struct i8i_staging *s)
+{
+    bool lost = false;
+    for (size_t i = 0; i < s->plan->n_outputs && !lost; i++) {
+        char *part = i8i_staging_part_name(s, i);
+        lost = part && !s->record.publishing && is_recorded(s, i) &&
+               !has_size(part, s->plan->outputs[i].bytes);
+        free(part);
+    }
+    return lost;
+}
+
+/* Of a process alone. With --force, unfinished work of other options gives way to this;
+ * where a .part file is lost, all begins anew. */
+static enum i8_status open_alone(struct i8i_staging *s, struct i8_error *err)
+{
+    enum i8_status st = open_journals(s, false, err);
+    const bool replace =
+        st == I8_ERR_REFUSED && s->plan->options->force && s->before.journal;
+    if (replace || (st == I8_OK && part_is_lost(s))) {
+        i8i_journal_close(s->journal, false);
+        s->journal = NULL;
+        st = open_journals(s, true, err);
+    }
     return st;
 }
 
-enum i8_status i8i_staging_open(struct i8i_staging **out,
-                                const struct i8i_convert_plan *plan, struct i8_error *err)
+static enum i8_status open_rank(struct i8i_staging *s, struct i8_error *err)
+{
+    const struct i8_rank_group *g = s->plan->options->ranks;
+    enum i8_status st =
+        i8i_journal_create(&s->journal, s->directory, &s->id, g->rank, g->count, err);
+    if (st == I8_OK)
+        st = i8i_staging_refresh(s, err);
+    if (st != I8_OK) { /* it says nothing yet */
+        i8i_journal_close(s->journal, true);
+        s->journal = NULL;
+    }
+    return st;
+}
+
+static enum i8_status open_all(struct i8i_staging *s, struct i8_error *err)
+{
+    enum i8_status st = i8i_output_check(&s->before, s->plan, err);
+    if (st == I8_OK && !s->before.exists) {
+        st = i8i_make_directories(s->directory, err);
+        s->created = st == I8_OK;
+    }
+    if (st == I8_OK)
+        st = check_space(s, err);
+    if (st == I8_OK)
+        st = i8i_convert_identity(&s->id, s->plan, err);
+    if (st == I8_OK)
+        st = s->shared ? open_rank(s, err) : open_alone(s, err);
+    if (st == I8_OK)
+        st = i8i_output_check_finals(&s->before, s->record.publishing, s->plan, err);
+    for (size_t i = 0; i < s->plan->n_outputs && st == I8_OK; i++)
+        st = open_part(s, i, err);
+    /* Published since we first looked: what we have opened is nobody's. */
+    if (st == I8_OK && s->shared)
+        st = i8i_output_is_complete(&s->complete, s->plan, err);
+    for (size_t i = 0; i < s->plan->n_outputs && s->complete; i++) {
+        i8i_outfile_abort(s->files[i], false);
+        s->files[i] = NULL;
+    }
+    return st;
+}
+
+enum i8_status i8i_staging_open(struct i8i_staging **out, struct i8i_convert_plan *plan,
+                                struct i8_error *err)
 {
     *out = NULL;
     struct i8i_staging *s = i8i_calloc(1, sizeof *s);
@@ -126,27 +225,18 @@ enum i8_status i8i_staging_open(struct i8i_staging **out,
         return i8i_nomem(err);
     s->plan = plan;
     s->directory = plan->options->output;
+    s->shared = plan->options->ranks && plan->options->ranks->count > 1;
     s->files = i8i_calloc(plan->n_outputs, sizeof(*s->files));
     s->resumed = i8i_calloc(plan->n_outputs, sizeof *s->resumed);
     enum i8_status st = s->files && s->resumed ? I8_OK : i8i_nomem(err);
-    if (st == I8_OK)
-        st = i8i_output_check(&s->before, plan, err);
-    if (st == I8_OK && !s->before.exists) {
-        st = i8i_make_directories(s->directory, err);
-        s->created = st == I8_OK;
-    }
-    if (st == I8_OK)
-        st = check_space(s, err);
-    /* With --force, unfinished work of other options gives way to this. */
-    if (st == I8_OK)
-        st = open_journal(s, false, err);
-    if (st == I8_ERR_REFUSED && plan->options->force && s->before.journal)
-        st = open_journal(s, true, err);
-    if (st == I8_OK)
-        st = i8i_output_check_finals(&s->before, i8i_journal_publishing(s->journal), plan,
-                                     err);
-    for (size_t i = 0; i < plan->n_outputs && st == I8_OK; i++)
-        st = open_part(s, i, s->before.journal, err);
+    if (st == I8_OK && s->shared)
+        st = i8i_output_is_complete(&s->complete, plan, err);
+    if (st == I8_OK && !s->complete)
+        st = open_all(s, err);
+    /* Looked at while another rank was publishing, a directory can seem to be wrong. */
+    if (s->shared && !s->complete && (st == I8_ERR_REFUSED || st == I8_ERR_DATA) &&
+        i8i_output_is_complete(&s->complete, plan, NULL) == I8_OK && s->complete)
+        st = I8_OK;
     if (st != I8_OK) {
         i8i_staging_close(s, s->before.journal);
         return st;
@@ -167,92 +257,25 @@ enum i8_status i8i_staging_sync(struct i8i_staging *s, struct i8_error *err)
     return I8_OK;
 }
 
+enum i8_status i8i_staging_make_durable(struct i8i_staging *s, struct i8_error *err)
+{
+    const uint64_t position = i8i_journal_position(s->journal);
+    enum i8_status st = i8i_staging_sync(s, err);
+    /* A .part file that is not in its directory after a power cut is no file. */
+    if (st == I8_OK)
+        st = i8i_sync_directory(s->directory, err);
+    return st == I8_OK ? i8i_journal_mark_durable(s->journal, position, err) : st;
+}
+
 enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_staging *s,
                                      size_t output, struct i8_error *err)
 {
     char *path = s->files[output]
-                     ? part_name(s, output)
+                     ? i8i_staging_part_name(s, output)
                      : i8i_path_join(s->directory, s->plan->outputs[output].name);
     if (path == NULL)
         return i8i_nomem(err);
     enum i8_status st = i8i_source_open_file(out, path, err);
-    free(path);
-    return st;
-}
-
-static bool is_output(const struct i8i_convert_plan *plan, const char *name)
-{
-    for (size_t i = 0; i < plan->n_outputs; i++) {
-        if (strcmp(plan->outputs[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void remove_in(const char *directory, const char *name)
-{
-    char *path = i8i_path_join(directory, name);
-    if (path)
-        unlink(path);
-    free(path);
-}
-
-/* Takes the names of the first `count` outputs back, and the manifest's: a failure leaves
- * nothing that looks finished, and the same command goes on from here. */
-static void unpublish(const struct i8i_staging *s, size_t count)
-{
-    remove_in(s->directory, I8I_MANIFEST_NAME);
-    for (size_t i = 0; i < count; i++) {
-        char *path = i8i_path_join(s->directory, s->plan->outputs[i].name);
-        char *part = part_name(s, i);
-        if (path && part && access(part, F_OK) != 0)
-            (void)rename(path, part);
-        free(path);
-        free(part);
-    }
-}
-
-/* Gives every output its name, removes what they replace, writes the manifest. */
-static enum i8_status publish(struct i8i_staging *s, const char *manifest_path,
-                              const char *manifest, size_t manifest_bytes,
-                              struct i8_error *err)
-{
-    enum i8_status st = I8_OK;
-    size_t named = 0;
-    for (; named < s->plan->n_outputs && st == I8_OK; named++) {
-        struct i8i_outfile *f = s->files[named];
-        s->files[named] = NULL; /* commit frees it in any case */
-        if (f)
-            st = i8i_outfile_commit_or_keep(f, err);
-    }
-    for (size_t i = 0; i < s->before.n_obsolete && st == I8_OK; i++) {
-        if (!is_output(s->plan, s->before.obsolete[i]))
-            remove_in(s->directory, s->before.obsolete[i]);
-    }
-    if (st == I8_OK)
-        st = i8i_write_file(manifest_path, manifest, manifest_bytes, err);
-    if (st != I8_OK)
-        unpublish(s, named);
-    return st;
-}
-
-enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
-                                   size_t manifest_bytes, struct i8_error *err)
-{
-    enum i8_status st = i8i_staging_sync(s, err);
-    if (st == I8_OK)
-        st = i8i_journal_mark_publishing(s->journal, err);
-    char *path = i8i_path_join(s->directory, I8I_MANIFEST_NAME);
-    if (st == I8_OK && path == NULL)
-        st = i8i_nomem(err);
-    if (st == I8_OK) {
-        unlink(path); /* an old manifest must not describe new files for a moment */
-        st = publish(s, path, manifest, manifest_bytes, err);
-    }
-    if (st == I8_OK) {
-        i8i_journal_close(s->journal, true);
-        s->journal = NULL;
-    }
     free(path);
     return st;
 }
@@ -273,19 +296,43 @@ static void remove_folders(const struct i8i_staging *s)
         rmdir(s->directory);
 }
 
+void i8i_staging_remove_traces(const struct i8i_staging *s)
+{
+    i8i_journals_remove(s->directory, NULL);
+    char *publisher = i8i_path_join(s->directory, I8I_PUBLISHER_NAME);
+    if (publisher)
+        unlink(publisher);
+    free(publisher);
+}
+
+void i8i_staging_discard(struct i8i_staging *s)
+{
+    for (size_t i = 0; i < s->plan->n_outputs; i++) {
+        i8i_outfile_abort(s->files[i], false);
+        s->files[i] = NULL;
+    }
+    i8i_staging_remove_traces(s);
+    remove_folders(s);
+}
+
 void i8i_staging_close(struct i8i_staging *s, bool keep)
 {
     if (s == NULL)
         return;
-    /* Once files have begun to get their names, only going on makes sense. */
-    keep = keep || (s->journal && i8i_journal_publishing(s->journal));
+    /* Once files have begun to get their names, only going on makes sense; what is shared
+     * is not ours alone to remove. */
+    keep = keep || s->shared || (s->journal && s->record.publishing) ||
+           (s->journal && i8i_journal_is_publishing(s->journal));
     bool unfinished = s->journal != NULL;
     for (size_t i = 0; s->files && i < s->plan->n_outputs; i++)
         i8i_outfile_abort(s->files[i], keep);
     i8i_journal_close(s->journal, !keep);
+    if (unfinished && !keep)
+        i8i_journals_remove(s->directory, NULL);
     if ((unfinished || s->created) && !keep)
         remove_folders(s);
     i8i_output_state_free(&s->before);
+    i8i_record_free(&s->record);
     free(s->files);
     free(s->resumed);
     free(s);

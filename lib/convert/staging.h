@@ -8,36 +8,56 @@
 
 #include "base/file.h"
 #include "convert/convert_plan.h"
-#include "convert/journal.h"
+#include "convert/journal_record.h"
 #include "convert/output_check.h"
 
 struct i8i_staging {
-    const struct i8i_convert_plan *plan;
+    struct i8i_convert_plan *plan;
     const char *directory;
+    bool shared; /* with other ranks */
+    bool
+        complete; /* the directory holds this very conversion, finished: only if shared */
     bool created; /* the directory is ours, too */
+    struct i8i_conversion_id id;
     struct i8i_journal *journal;
+    struct i8i_record record;   /* what all journals say, as of the last refresh */
     struct i8i_outfile **files; /* by output; NULL: already under its final name */
-    bool *resumed; /* by output: its .part file was there and complete in size */
+    bool *resumed; /* by output: what the record says of it is to be believed */
     struct i8i_output_state before; /* what was there */
 };
 
 /* Checks the directory (refusing what is not ours), the free space, opens the journal
  * and every .part file, full-sized and with its head. */
-enum i8_status i8i_staging_open(struct i8i_staging **out,
-                                const struct i8i_convert_plan *plan,
+enum i8_status i8i_staging_open(struct i8i_staging **out, struct i8i_convert_plan *plan,
                                 struct i8_error *err) I8I_MUST_CHECK;
+/* Reads all journals again: what have the other ranks done meanwhile? */
+enum i8_status i8i_staging_refresh(struct i8i_staging *s,
+                                   struct i8_error *err) I8I_MUST_CHECK;
+/* Syncs all data, then says in the journal that what stands there is on the disk. */
+enum i8_status i8i_staging_make_durable(struct i8i_staging *s,
+                                        struct i8_error *err) I8I_MUST_CHECK;
 /* Flushes all data written so far to disk. */
 enum i8_status i8i_staging_sync(struct i8i_staging *s,
                                 struct i8_error *err) I8I_MUST_CHECK;
 /* Opens an output for reading, wherever it stands by now. */
 enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_staging *s,
                                      size_t output, struct i8_error *err) I8I_MUST_CHECK;
-/* Everything is complete: syncs, renames, removes what --force replaces, writes the
- * manifest last, removes the journal. */
+/* publish.c: everything is complete: syncs, renames, removes what --force replaces,
+ * writes the manifest last, removes the journals. Several ranks may do it at the same
+ * time. */
 enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
                                    size_t manifest_bytes,
                                    struct i8_error *err) I8I_MUST_CHECK;
-/* Frees; unless published, .part files and journal stay if `keep`, else nothing does. */
+/* Frees; unless published, .part files and journals stay if `keep` or if they are shared,
+ * else nothing does. */
 void i8i_staging_close(struct i8i_staging *s, bool keep);
+/* No rank is at work any more: removes .part files and journals of all. */
+void i8i_staging_discard(struct i8i_staging *s);
+
+/* Removes the journals and the publisher's mark beside a finished conversion. */
+void i8i_staging_remove_traces(const struct i8i_staging *s);
+
+/* DIR/NAME.part of an output; NULL without memory. Caller frees. */
+char *i8i_staging_part_name(const struct i8i_staging *s, size_t output);
 
 #endif

@@ -36,6 +36,17 @@ enum i8_reader {
     I8_READER_VLLM,
 };
 
+/* One of several processes that convert one model together, on one machine or on many
+ * that share the output's file system. Each does its part; the last one to finish gives
+ * the files their names. */
+struct i8_rank_group {
+    unsigned rank, count; /* rank < count */
+    /* Waits until every rank has called it and returns the largest value; NULL: the ranks
+     * cannot talk to each other, and whoever sees that all is done publishes. */
+    int (*agree)(void *ctx, int value);
+    void *ctx;
+};
+
 struct i8_convert_options {
     const char *model;  /* a directory with config.json and weights, or a weights file */
     const char *output; /* a directory: new, empty, or with our own unfinished work */
@@ -51,8 +62,9 @@ struct i8_convert_options {
     const char *const *skip_modules; /* paths, NULL-terminated; NULL: none */
     uint64_t max_shard_bytes;        /* of tensor data in a file; 0: 5 GB */
     unsigned jobs;                   /* threads; 0: one a processor */
-    uint64_t ram_bytes;       /* the most memory for buffers and tables; 0: no cap */
-    const struct i8_log *log; /* warnings and notes; may be NULL */
+    uint64_t ram_bytes; /* the most memory for buffers and tables; 0: no cap */
+    const struct i8_rank_group *ranks;  /* NULL: this process alone */
+    const struct i8_log *log;           /* warnings and notes; may be NULL */
     const struct i8_progress *progress; /* bytes of source done; may be NULL */
 };
 #define I8_CONVERT_OPTIONS_INIT  \
@@ -82,6 +94,9 @@ struct i8_convert_result {
     uint64_t output_bytes;  /* of all files written, the manifest included */
     uint64_t resumed_bytes; /* of the source, done by an interrupted run before this */
     uint64_t memory_bytes;  /* bound on buffers and tables */
+    bool complete; /* the output has its final names; else other ranks have work left */
+    uint64_t left_bytes; /* of the source, not converted by any rank so far */
+    uint64_t part_bytes; /* of the source, this rank's part; all of it without ranks */
     unsigned jobs;
     double seconds;
     uint64_t peak_rss_bytes; /* of the process so far */
@@ -92,7 +107,9 @@ struct i8_convert_result {
 };
 
 /* Converts. On failure nothing stands under a final name; a journal and .part files stay
- * where going on later makes sense (cancelled, no space, I/O). */
+ * where going on later makes sense (cancelled, no space, I/O), and with ranks always.
+ * Calls with ranks 0 … count - 1 may run at once, one after the other, in any order, and
+ * again: all of them together give the bytes that one call without ranks gives. */
 enum i8_status i8_convert(struct i8_convert_result *result,
                           const struct i8_convert_options *options, struct i8_error *err);
 /* What i8_convert would write, to the byte, from headers alone: no weight is read and

@@ -62,7 +62,8 @@ static enum i8_status collect_entry(struct listing *l, char *name, int depth,
     if (path == NULL) {
         st = i8i_nomem(err);
     } else if (lstat(path, &link) != 0) {
-        st = i8i_fail_errno(err, errno, "cannot stat %s", path);
+        if (errno != ENOENT) /* else removed since the directory was read */
+            st = i8i_fail_errno(err, errno, "cannot stat %s", path);
     } else if (S_ISDIR(link.st_mode)) {
         st = collect(l, name, depth + 1, err);
     } else if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
