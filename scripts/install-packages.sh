@@ -15,8 +15,9 @@ packages() {
             libcjson-dev libcurl4-openssl-dev libdnnl-dev libpcre2-dev libssl-dev \
             libzstd-dev
         ;;
-    # g++: the public headers are C++ too; python3: makes faulty files and runs interop
-    test) echo check g++ python3 python3-venv xz-utils zstd ;;
+    # g++: the public headers are C++ too; python3: makes faulty files and runs interop; MPI is
+    # optional (--ranks mpi), and tested where it is
+    test) echo check g++ libopenmpi-dev openmpi-bin python3 python3-venv xz-utils zstd ;;
     *)
         echo "usage: $0 build [test]" >&2
         exit 2

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "command.h"
+#include "ranks.h"
 #include <int8tool/convert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,10 +51,6 @@ static int refuse_unavailable(const struct arguments *a)
     else if (compress && strcmp(compress, "none") != 0)
         i8i_fail(&err, I8_ERR_UNSUPPORTED,
                  "--compress %s: compression is not available in this version", compress);
-    else if (arg_given(a, "ranks"))
-        i8i_fail(&err, I8_ERR_UNSUPPORTED,
-                 "--ranks %s: several processes are not available in this version",
-                 arg_value(a, "ranks"));
     else if (device && strcmp(device, "cpu") != 0)
         i8i_fail(&err, I8_ERR_UNSUPPORTED,
                  "--device %s: converting on a GPU is not available in this version",
@@ -101,6 +98,12 @@ static int print_json(const struct arguments *a, const struct i8_convert_options
     i8i_jw_kv_u64(&w, "source_bytes", r->source_bytes);
     i8i_jw_kv_u64(&w, "output_bytes", r->output_bytes);
     i8i_jw_kv_u64(&w, "resumed_bytes", r->resumed_bytes);
+    if (o->ranks) {
+        i8i_jw_kv_u64(&w, "rank", o->ranks->rank);
+        i8i_jw_kv_u64(&w, "ranks", o->ranks->count);
+        i8i_jw_kv_bool(&w, "complete", r->complete);
+        i8i_jw_kv_u64(&w, "left_bytes", r->left_bytes);
+    }
     i8i_jw_kv_u64(&w, "jobs", r->jobs);
     i8i_jw_kv_u64(&w, "memory_bytes", r->memory_bytes);
     i8i_jw_kv_double(&w, "seconds", r->seconds);
@@ -142,15 +145,23 @@ static void summarize(const struct i8_log *log, const struct i8_convert_options 
     for (size_t i = 0; i < r->n_kept_for; i++)
         i8i_log(log, I8_LOG_DEBUG, "kept: %zu, %s (%s)", r->kept_for[i].tensors,
                 r->kept_for[i].why, i8i_size_text(kept, r->kept_for[i].bytes));
-    const double ratio = r->source_bytes
-                             ? (double)r->output_bytes / (double)r->source_bytes
-                             : 0,
-                 rate = r->seconds > 0 ? (double)(r->source_bytes - r->resumed_bytes) /
-                                             r->seconds / 1e9
-                                       : 0;
     if (r->resumed_bytes > 0)
         i8i_log(log, I8_LOG_NOTE, "went on from %s of the source done before",
                 i8i_size_text(in, r->resumed_bytes));
+    const double rate =
+        r->seconds > 0 ? (double)(r->part_bytes - r->resumed_bytes) / r->seconds / 1e9
+                       : 0;
+    if (!r->complete) {
+        i8i_log(
+            log, I8_LOG_NOTE,
+            "rank %u of %u: its %s are done in %.2f s, %.2f GB/s; %s of the source are "
+            "left to other ranks",
+            o->ranks->rank, o->ranks->count, i8i_size_text(in, r->part_bytes), r->seconds,
+            rate, i8i_size_text(out, r->left_bytes));
+        return;
+    }
+    const double ratio =
+        r->source_bytes ? (double)r->output_bytes / (double)r->source_bytes : 0;
     i8i_log(log, I8_LOG_NOTE,
             "%s: %s from %s (%.3f) in %.2f s, %.2f GB/s of source, %s of memory at most",
             o->output, i8i_size_text(out, r->output_bytes),
@@ -184,43 +195,58 @@ static bool read_options(struct i8_convert_options *o, const struct arguments *a
     return true;
 }
 
-static int run(const struct arguments *args)
+/* Ranks that MPI has started speak by the mouth of the first, but for errors. */
+static bool is_silent(const struct i8_rank_group *g)
 {
-    struct i8_convert_options options = I8_CONVERT_OPTIONS_INIT;
+    return g && g->agree && g->rank > 0;
+}
+
+static int convert(struct i8_convert_options *options, const struct arguments *args)
+{
     struct i8_convert_result result = {0};
     struct i8_error err = {0};
-    const bool dry_run = arg_given(args, "dry-run");
+    const bool dry_run = arg_given(args, "dry-run"), silent = is_silent(options->ranks);
     const char **skip = NULL;
-    if (!read_options(&options, args))
-        return EXIT_USAGE;
-    if (options.output ? !*options.output : !dry_run)
-        return usage_error(args, "-o DIR is missing: where to write");
-    int status = refuse_unavailable(args);
-    if (status != EXIT_DONE)
-        return status;
     if (arg_given(args, "skip-modules")) {
         skip = split(arg_value(args, "skip-modules"));
         if (skip == NULL) {
             i8i_nomem(&err);
             return report_error(&err);
         }
-        options.skip_modules = skip;
+        options->skip_modules = skip;
     }
-    options.log = output_log(args);
-    options.progress = output_progress(args);
-    const enum i8_status st = dry_run ? i8_convert_dry_run(&result, &options, &err)
-                                      : i8_convert(&result, &options, &err);
+    options->log = silent ? NULL : output_log(args);
+    options->progress = output_progress(args);
+    const enum i8_status st = dry_run ? i8_convert_dry_run(&result, options, &err)
+                                      : i8_convert(&result, options, &err);
     output_progress_done();
+    int status = EXIT_DONE;
     if (st != I8_OK)
         status = report_error(&err);
-    else if (!dry_run)
-        summarize(options.log, &options, &result);
-    if (st == I8_OK && arg_json(args))
-        status = print_json(args, &options, &result);
-    else if (st == I8_OK && dry_run)
+    else if (!dry_run && !silent)
+        summarize(options->log, options, &result);
+    if (st == I8_OK && arg_json(args) && !silent)
+        status = print_json(args, options, &result);
+    else if (st == I8_OK && dry_run && !silent)
         print_plan(&result);
     i8_convert_result_free(&result);
     free(skip);
+    return status;
+}
+
+static int run(const struct arguments *args)
+{
+    struct i8_convert_options options = I8_CONVERT_OPTIONS_INIT;
+    if (!read_options(&options, args))
+        return EXIT_USAGE;
+    if (options.output ? !*options.output : !arg_given(args, "dry-run"))
+        return usage_error(args, "-o DIR is missing: where to write");
+    int status = refuse_unavailable(args);
+    if (status == EXIT_DONE)
+        status = ranks_open(&options.ranks, args);
+    if (status == EXIT_DONE)
+        status = convert(&options, args);
+    ranks_close();
     return status;
 }
 

@@ -14,10 +14,18 @@ src_int8tool_SOURCES = \
   src/main.c \
   src/man_page.c \
   src/output.c src/output.h \
+  src/ranks.c src/ranks.h \
   src/run_options.c src/run_options.h \
   src/verify_print.c src/verify_print.h \
   src/verify_report.c
+AM_CPPFLAGS += $(MPI_CFLAGS)
 src_int8tool_LDADD = lib/libint8core.la
+if HAVE_MPI
+src_int8tool_SOURCES += src/ranks_mpi.c
+src_int8tool_LDADD += $(MPI_LIBS)
+else
+src_int8tool_SOURCES += src/ranks_no_mpi.c
+endif
 
 # The man page and the completions come from the program's own tables. They depend on the
 # sources, and on the program only in order: so a tarball, which carries them, builds

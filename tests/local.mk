@@ -113,6 +113,11 @@ tests_test_convert_dir_SOURCES = tests/test_convert_dir.c tests/convert_tools.c 
   tests/convert_tools.h tests/scratch.c tests/scratch.h
 tests_test_convert_dir_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_convert_dir_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_convert_ranks
+tests_test_convert_ranks_SOURCES = tests/test_convert_ranks.c tests/convert_tools.c \
+  tests/convert_tools.h tests/scratch.c tests/scratch.h
+tests_test_convert_ranks_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_convert_ranks_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_engine_int8
 tests_test_engine_int8_SOURCES = tests/test_engine_int8.c tests/engine_fixture.h \
   tests/scratch.c tests/scratch.h

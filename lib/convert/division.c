@@ -19,7 +19,8 @@ static uint64_t all_bytes(const struct i8i_convert_plan *plan)
     return bytes;
 }
 
-/* Where part `rank` of `count` begins, in bytes: total × rank / count without overflow. */
+/* Where part `rank` of `count` begins, in bytes: total × rank / count without overflow.
+ */
 static uint64_t boundary(uint64_t total, unsigned rank, unsigned count)
 {
     return total / count * rank + total % count * rank / count;
@@ -43,8 +44,8 @@ struct i8i_division i8i_division_of(const struct i8i_convert_plan *plan, unsigne
     struct i8i_division d = i8i_division_none(plan);
     /* The first part begins with the first piece, whatever it weighs; the last one ends
      * with the last. */
-    d.begin = rank == 0 ? (struct i8i_place){0}
-                        : place_of(plan, boundary(total, rank, count));
+    d.begin =
+        rank == 0 ? (struct i8i_place){0} : place_of(plan, boundary(total, rank, count));
     if (rank + 1 < count)
         d.end = place_of(plan, boundary(total, rank + 1, count));
     return d;

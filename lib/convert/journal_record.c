@@ -216,7 +216,8 @@ static enum i8_status check_idle(const struct reading *r, const char *path,
         (!r->alone && strcmp(name, I8I_JOURNAL_NAME) != 0))
         return I8_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    const bool busy = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    const bool busy =
+        fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (fd >= 0)
         close(fd);
     if (busy)

@@ -14,7 +14,7 @@ struct i8i_digest {
     char hex[I8I_HASH_HEX];
 };
 
-struct i8i_record { /* all zeros: nothing is done */
+struct i8i_record {           /* all zeros: nothing is done */
     struct i8i_range *ranges; /* sorted by piece and first; may overlap */
     size_t n_ranges, ranges_capacity;
     struct i8i_digest *digests;

@@ -147,6 +147,9 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
         strcmp(name, I8I_MANIFEST_NAME ".part") == 0 ||
         strncmp(name, manifest_begins, sizeof manifest_begins - 1) == 0)
         return I8_OK;
+    /* Another rank may have come since we looked: its journal is older than its files. */
+    if (is_part && !state->journal && is_output(s->plan, name, n - part))
+        state->journal = i8i_journals_exist(s->plan->options->output);
     if (is_part && state->journal && is_output(s->plan, name, n - part))
         return I8_OK;
     if (is_part && force && state->journal) /* unfinished work of other options */

@@ -145,6 +145,8 @@ static struct task next_task(struct pipeline *l)
         t.kind = TASK_HASH;
     else if (next_range(l, &t.range))
         t.kind = TASK_RANGE;
+    else if (i8i_hashing_next(&l->hashing, &t.hash, hashable_up_to, l))
+        t.kind = TASK_HASH; /* that nothing is left to read makes more hashable */
     else if (l->active > 0)
         t.kind = TASK_WAIT; /* what others are doing may make something possible */
     return t;

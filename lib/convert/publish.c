@@ -48,8 +48,7 @@ static void unpublish(const struct i8i_staging *s, size_t count)
 
 /* Under a name of our own first, if another rank may be writing it, too. */
 static enum i8_status write_manifest(const struct i8i_staging *s, const char *path,
-                                     const char *text, size_t bytes,
-                                     struct i8_error *err)
+                                     const char *text, size_t bytes, struct i8_error *err)
 {
     if (!s->shared)
         return i8i_write_file(path, text, bytes, err);

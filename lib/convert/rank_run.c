@@ -18,8 +18,8 @@
 enum { WELL, FAILED, FAILED_FOR_GOOD };
 
 /* Tells the others how it went here and learns how it went there. */
-static enum i8_status agree(const struct i8_rank_group *g, int *worst,
-                            enum i8_status st, struct i8_error *err)
+static enum i8_status agree(const struct i8_rank_group *g, int *worst, enum i8_status st,
+                            struct i8_error *err)
 {
     *worst = st == I8_OK ? WELL : i8i_worth_keeping(st) ? FAILED : FAILED_FOR_GOOD;
     if (g->agree == NULL)
@@ -56,7 +56,8 @@ static void share_outputs(bool *mine, const struct i8i_conversion *r, unsigned r
 
 /* Hashes what is complete by now: among ranks that wait for each other all is, and is
  * shared out; otherwise what we have written to ourselves. */
-static enum i8_status hash_complete(struct i8i_conversion *r, struct i8i_pipeline_task *task,
+static enum i8_status hash_complete(struct i8i_conversion *r,
+                                    struct i8i_pipeline_task *task,
                                     const struct i8_rank_group *g, struct i8_error *err)
 {
     enum i8_status st = i8i_staging_refresh(r->staging, err);
@@ -75,7 +76,8 @@ static enum i8_status hash_complete(struct i8i_conversion *r, struct i8i_pipelin
 
 /* ---- the part ---- */
 
-static enum i8_status make_task(struct i8i_pipeline_task *task, const struct i8i_conversion *r,
+static enum i8_status make_task(struct i8i_pipeline_task *task,
+                                const struct i8i_conversion *r,
                                 const struct i8_rank_group *g, struct i8_error *err)
 {
     const struct i8i_convert_plan *p = r->plan;
@@ -93,7 +95,8 @@ static enum i8_status make_task(struct i8i_pipeline_task *task, const struct i8i
 
 /* ---- publishing ---- */
 
-static enum i8_status pause_for_others(const struct i8i_conversion *r, struct i8_error *err)
+static enum i8_status pause_for_others(const struct i8i_conversion *r,
+                                       struct i8_error *err)
 {
     const struct i8_progress *progress = r->plan->options->progress;
     const struct timespec pause = {.tv_nsec = 200000000};
@@ -138,7 +141,8 @@ static enum i8_status finish(struct i8i_conversion *r, struct i8i_publisher *pub
 }
 
 /* The last publisher may have ended just before our claim. */
-static enum i8_status publish_claimed(struct i8i_conversion *r, struct i8i_publisher *publisher,
+static enum i8_status publish_claimed(struct i8i_conversion *r,
+                                      struct i8i_publisher *publisher,
                                       struct i8_error *err)
 {
     bool complete;
@@ -175,8 +179,9 @@ static enum i8_status publish_once(struct i8i_conversion *r, struct i8_error *er
 }
 
 /* Among ranks that wait for each other the first one publishes. */
-static enum i8_status publish_together(struct i8i_conversion *r, const struct i8_rank_group *g,
-                                       int *worst, struct i8_error *err)
+static enum i8_status publish_together(struct i8i_conversion *r,
+                                       const struct i8_rank_group *g, int *worst,
+                                       struct i8_error *err)
 {
     enum i8_status st = i8i_staging_refresh(r->staging, err);
     if (st == I8_OK && g->rank == 0)
@@ -194,8 +199,8 @@ static enum i8_status publish_together(struct i8i_conversion *r, const struct i8
 
 /* ---- all of it ---- */
 
-static enum i8_status work(struct i8i_conversion *r, const struct i8_rank_group *g, int *worst,
-                           struct i8_error *err)
+static enum i8_status work(struct i8i_conversion *r, const struct i8_rank_group *g,
+                           int *worst, struct i8_error *err)
 {
     struct i8i_pipeline_task task = {0};
     enum i8_status st = make_task(&task, r, g, err);
@@ -217,11 +222,12 @@ static enum i8_status work(struct i8i_conversion *r, const struct i8_rank_group 
     return st;
 }
 
-/* After a failure that is the model's own: nothing stays, as after one of a process alone.
- * Only where all ranks are known to have stopped, and nothing of an earlier run is lost.
+/* After a failure that is the model's own: nothing stays, as after one of a process
+ * alone. Only where all ranks are known to have stopped, and nothing of an earlier run is
+ * lost.
  */
-static void clean_up(const struct i8i_conversion *r, const struct i8_rank_group *g, int worst,
-                     bool at_work)
+static void clean_up(const struct i8i_conversion *r, const struct i8_rank_group *g,
+                     int worst, bool at_work)
 {
     if (worst == FAILED_FOR_GOOD && g->agree && g->rank == 0 && r->staging &&
         !r->staging->complete && !r->staging->record.publishing &&
@@ -243,10 +249,10 @@ static enum i8_status agree_on_finished(bool finished, const struct i8_rank_grou
                     "another conversion has just finished the output; run this again");
 }
 
-enum i8_status i8i_conversion_as_rank(struct i8i_conversion *r, const struct i8_rank_group *g,
-                               enum i8_status (*check)(const struct i8i_convert_plan *p,
-                                                       struct i8_error *err),
-                               enum i8_status so_far, struct i8_error *err)
+enum i8_status i8i_conversion_as_rank(
+    struct i8i_conversion *r, const struct i8_rank_group *g,
+    enum i8_status (*check)(const struct i8i_convert_plan *p, struct i8_error *err),
+    enum i8_status so_far, struct i8_error *err)
 {
     int worst;
     enum i8_status st = so_far;
@@ -263,6 +269,9 @@ enum i8_status i8i_conversion_as_rank(struct i8i_conversion *r, const struct i8_
     st = agree_on_finished(finished, g, err);
     if (st != I8_OK)
         return st;
+    /* If any of us has made the directory, then it may go again. */
+    if (g->agree)
+        r->staging->created = g->agree(g->ctx, r->staging->created) > 0;
     if (finished)
         return i8i_conversion_found_complete(r, err);
     st = work(r, g, &worst, err);

@@ -19,24 +19,25 @@ struct i8i_conversion {
 };
 
 /* convert.c: the pipeline, and a check that the source has not changed meanwhile. */
-enum i8_status i8i_conversion_work(struct i8i_conversion *r, const struct i8i_pipeline_task *task,
-                                struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_conversion_work(struct i8i_conversion *r,
+                                   const struct i8i_pipeline_task *task,
+                                   struct i8_error *err) I8I_MUST_CHECK;
 /* convert.c: the pipeline with the rest of the work, then publishes. */
-enum i8_status i8i_conversion_finish(struct i8i_conversion *r, const struct i8i_pipeline_task *task,
-                              struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
+                                     const struct i8i_pipeline_task *task,
+                                     struct i8_error *err) I8I_MUST_CHECK;
 /* convert.c: another rank has published, and the plan has its digests. */
 enum i8_status i8i_conversion_found_complete(struct i8i_conversion *r,
-                                      struct i8_error *err) I8I_MUST_CHECK;
+                                             struct i8_error *err) I8I_MUST_CHECK;
 /* convert.c: may .part files and journals be of use later, after this failure? */
 bool i8i_worth_keeping(enum i8_status st);
 
 /* Does the part of g->rank, and what remains once all parts are done.
  * `check` is called after the output directory was found usable. `so_far` is how planning
  * went: a failure there must reach the other ranks, too. */
-enum i8_status i8i_conversion_as_rank(struct i8i_conversion *r, const struct i8_rank_group *g,
-                               enum i8_status (*check)(const struct i8i_convert_plan *p,
-                                                       struct i8_error *err),
-                               enum i8_status so_far,
-                               struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_conversion_as_rank(
+    struct i8i_conversion *r, const struct i8_rank_group *g,
+    enum i8_status (*check)(const struct i8i_convert_plan *p, struct i8_error *err),
+    enum i8_status so_far, struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Several ranks on one output: whatever their number and order, whoever dies, the bytes
+ * are those of one process alone.
+ */
+#include "config.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "convert/division.h"
+#include "convert_tools.h"
+#include "scratch.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *dir;
+static const char *source;
+static char expected[4096]; /* folder_digest of an undisturbed conversion */
+
+/* `out` is a name in our folder, or a path. */
+static struct conversion to(const char *out)
+{
+    struct conversion c = conversion_of(source, dir, out);
+    if (out[0] == '/')
+        c.options.output = out;
+    c.options.max_shard_bytes = 600000;
+    c.tuning = (struct i8i_convert_tuning){.block_bytes = 8192, .item_bytes = 60000};
+    return c;
+}
+
+static void setup(void)
+{
+    dir = scratch_new();
+    source = kept_data("tiny-llama");
+    struct conversion c = to("reference");
+    conversion_run(&c, I8_OK);
+    snprintf(expected, sizeof expected, "%s", folder_digest(c.options.output));
+    conversion_free(&c);
+}
+
+static void teardown(void)
+{
+    scratch_remove(dir);
+    tools_free();
+}
+
+static void assert_as_expected(const char *out)
+{
+    const char *digest = folder_digest(out);
+    ck_assert_msg(strcmp(digest, expected) == 0, "%s\n%s", expected, digest);
+}
+
+/* Runs one rank in this process; true once the output is published. */
+static bool run_rank(const char *out, unsigned rank, unsigned count)
+{
+    struct conversion c = to(out);
+    const struct i8_rank_group group = {.rank = rank, .count = count};
+    c.options.ranks = &group;
+    conversion_run(&c, I8_OK);
+    const bool complete = c.result.complete;
+    ck_assert(complete == (c.result.left_bytes == 0));
+    conversion_free(&c);
+    return complete;
+}
+
+static int die_after(void *ctx, const char *what, unsigned long long done,
+                     unsigned long long total, const char *unit)
+{
+    int *calls = ctx;
+    (void)what;
+    (void)done;
+    (void)total;
+    (void)unit;
+    if (--*calls <= 0)
+        raise(SIGKILL);
+    return 0;
+}
+
+/* Starts one rank as a process that kills itself at its n-th report; 0: never. */
+static pid_t start_rank(const char *out, unsigned rank, unsigned count, int calls)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child > 0)
+        return child;
+    struct conversion c = to(out);
+    const struct i8_rank_group group = {.rank = rank, .count = count};
+    const struct i8_progress progress = {.update = die_after, .ctx = &calls};
+    if (calls > 0)
+        c.options.progress = &progress;
+    c.options.ranks = count > 0 ? &group : NULL;
+    if (i8i_convert_tuned(&c.result, &c.options, &c.tuning, &c.err) != I8_OK) {
+        fprintf(stderr, "rank %u of %u: %s\n", rank, count, c.err.message);
+        _exit(1);
+    }
+    _exit(0);
+}
+
+/* True if it came through, false if it was killed; anything else fails. */
+static bool came_through(pid_t child)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "a rank failed");
+    return WIFEXITED(status);
+}
+
+/* ---- */
+
+/* Every unit is in exactly one part, and the parts are even. */
+START_TEST(parts_cover_everything)
+{
+    struct conversion c = to("none");
+    struct i8i_convert_plan *plan;
+    ck_assert_int_eq(i8i_convert_plan_new(&plan, &c.options, &c.err), I8_OK);
+    for (unsigned count = 1; count < 40; count++) {
+        uint64_t least = UINT64_MAX, most = 0, all = 0, widest = 0;
+        struct i8i_place next = {0};
+        for (unsigned rank = 0; rank < count; rank++) {
+            const struct i8i_division d = i8i_division_of(plan, rank, count);
+            ck_assert(d.begin.piece == next.piece && d.begin.unit == next.unit);
+            next = d.end;
+            uint64_t bytes = 0;
+            for (size_t i = 0; i < plan->n_pieces; i++) {
+                uint64_t first, end;
+                i8i_division_units(&first, &end, &d, plan, i);
+                bytes += (end - first) * plan->pieces[i].unit_in;
+                if (plan->pieces[i].unit_in > widest)
+                    widest = plan->pieces[i].unit_in;
+            }
+            least = bytes < least ? bytes : least;
+            most = bytes > most ? bytes : most;
+            all += bytes;
+        }
+        ck_assert_uint_eq(next.piece, plan->n_pieces);
+        ck_assert_uint_le(most - least, 2 * widest);
+        uint64_t total = 0, owners = 0;
+        for (size_t i = 0; i < plan->n_pieces; i++)
+            total += plan->pieces[i].units * plan->pieces[i].unit_in;
+        ck_assert_uint_eq(all, total);
+        for (size_t i = 0; i < plan->n_inputs; i++) {
+            for (unsigned rank = 0; rank < count; rank++)
+                owners += i8i_division_owns_input(plan, i, rank, count);
+        }
+        ck_assert_uint_eq(owners, plan->n_inputs);
+    }
+    i8i_convert_plan_free(plan);
+}
+END_TEST
+
+START_TEST(one_after_the_other)
+{
+    static const unsigned counts[] = {2, 3, 5, 16, 64};
+    const unsigned count = counts[_i];
+    for (unsigned k = 0; k < count; k++) {
+        const unsigned rank = (k * 7 + 1) % count; /* in no particular order */
+        ck_assert_int_eq(run_rank(kept_path(dir, "out"), rank, count), k + 1 == count);
+    }
+    assert_as_expected(kept_path(dir, "out"));
+    /* Started once more, a rank finds all done, and says so. */
+    ck_assert(run_rank(kept_path(dir, "out"), 0, count));
+    assert_as_expected(kept_path(dir, "out"));
+}
+END_TEST
+
+START_TEST(all_at_once)
+{
+    enum { COUNT = 6 };
+    pid_t children[COUNT];
+    for (unsigned i = 0; i < COUNT; i++)
+        children[i] = start_rank(kept_path(dir, "out"), i, COUNT, 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        ck_assert(came_through(children[i]));
+    assert_as_expected(kept_path(dir, "out"));
+}
+END_TEST
+
+/* Twice the same ranks at the same time, as when a job manager believes them dead. */
+START_TEST(all_at_once_twice)
+{
+    enum { COUNT = 3 };
+    pid_t children[2 * COUNT];
+    for (unsigned i = 0; i < 2 * COUNT; i++)
+        children[i] = start_rank(kept_path(dir, "out"), i % COUNT, COUNT, 0);
+    for (unsigned i = 0; i < 2 * COUNT; i++)
+        ck_assert(came_through(children[i]));
+    for (unsigned i = 0; i < COUNT; i++)
+        run_rank(kept_path(dir, "out"), i, COUNT);
+    assert_as_expected(kept_path(dir, "out"));
+}
+END_TEST
+
+/* Ranks die at random moments and are started again, until all have come through; their
+ * number may change on the way, and a process alone may take over. */
+START_TEST(killed_at_any_moment)
+{
+    enum { MOST = 5 };
+    unsigned random = 77 + (unsigned)_i;
+    const char *out = kept_path(dir, "out");
+    for (int round = 0; !exists(out, "int8tool.json") || exists(out, I8I_JOURNAL_NAME);
+         round++) {
+        ck_assert_int_lt(round, 200);
+        random = random * 1103515245 + 12345;
+        unsigned count = 1 + random / 65536 % MOST;
+        pid_t children[MOST];
+        for (unsigned i = 0; i < count; i++) {
+            random = random * 1103515245 + 12345;
+            children[i] =
+                start_rank(out, i, count == 1 ? 0 : count, 1 + (int)(random / 65536 % 12));
+        }
+        for (unsigned i = 0; i < count; i++)
+            came_through(children[i]);
+    }
+    assert_as_expected(out);
+}
+END_TEST
+
+/* What an interrupted process alone has done is not done again, and the other way round. */
+START_TEST(alone_then_ranks_then_alone)
+{
+    const char *out = kept_path(dir, "out");
+    ck_assert(!came_through(start_rank(out, 0, 0, 20)));
+    struct conversion c = to("out");
+    const struct i8_rank_group group = {.rank = 0, .count = 2};
+    c.options.ranks = &group;
+    conversion_run(&c, I8_OK);
+    ck_assert_uint_gt(c.result.resumed_bytes, 0);
+    ck_assert(!c.result.complete);
+    const uint64_t left = c.result.left_bytes;
+    c.options.ranks = NULL;
+    conversion_run(&c, I8_OK);
+    ck_assert_uint_eq(c.result.source_bytes == 0, 0);
+    ck_assert_uint_eq(c.result.part_bytes - c.result.resumed_bytes, left);
+    conversion_free(&c);
+    assert_as_expected(out);
+}
+END_TEST
+
+/* The name of the journal of a rank in a folder; kept. */
+static const char *rank_journal(const char *out, unsigned rank)
+{
+    char begin[64];
+    snprintf(begin, sizeof begin, I8I_RANK_JOURNAL_PREFIX "%05u-", rank);
+    DIR *d = opendir(out);
+    ck_assert_ptr_nonnull(d);
+    const char *found = NULL;
+    for (const struct dirent *e; !found && (e = readdir(d));) {
+        if (strncmp(e->d_name, begin, strlen(begin)) == 0)
+            found = kept_path("", e->d_name);
+    }
+    closedir(d);
+    ck_assert_ptr_nonnull(found);
+    return found;
+}
+
+/* As if the journal had been written on another machine. */
+static void make_foreign(const char *out, const char *name, bool with_marks)
+{
+    size_t n;
+    char *text = (char *)file_text(out, name, &n);
+    char *boot = strstr(text, "\nb");
+    ck_assert_ptr_nonnull(boot);
+    boot[2] = boot[2] == '0' ? '1' : '0';
+    for (char *mark = text; !with_marks && (mark = strstr(mark, "\ns "));)
+        memcpy(mark, "\nb ", 3);
+    free(scratch_write(out, name, text, n));
+}
+
+/* Of another machine counts what it has synced, and only that. */
+START_TEST(another_machine)
+{
+    const char *out = kept_path(dir, "out");
+    ck_assert(!run_rank(out, 0, 2));
+    make_foreign(out, rank_journal(out, 0), _i == 1);
+    ck_assert_int_eq(run_rank(out, 1, 2), _i == 1);
+    if (_i == 0)
+        ck_assert(run_rank(out, 0, 2));
+    assert_as_expected(out);
+}
+END_TEST
+
+/* A mark that a dead publisher has left, on this machine. */
+START_TEST(dead_publisher)
+{
+    const char *out = kept_path(dir, "out");
+    char boot[128] = "b";
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_ptr_nonnull(fgets(boot + 1, sizeof boot - 1, f));
+    fclose(f);
+    ck_assert(!run_rank(out, 0, 2));
+    free(scratch_write(out, I8I_PUBLISHER_NAME, boot, strlen(boot)));
+    ck_assert(run_rank(out, 1, 2));
+    assert_as_expected(out);
+}
+END_TEST
+
+START_TEST(refused)
+{
+    const char *out = kept_path(dir, "out");
+    const struct i8_rank_group group = {.rank = 1, .count = 2}, none = {.rank = 2, .count = 2};
+    ck_assert(!run_rank(out, 0, 2));
+
+    struct conversion c = to("out");
+    c.options.ranks = &none;
+    conversion_run(&c, I8_ERR_ARG);
+    c.options.ranks = &group;
+    c.options.rounding = I8_ROUNDING_CPU;
+    conversion_run(&c, I8_ERR_REFUSED);
+    ck_assert_ptr_nonnull(strstr(c.err.message, "other options"));
+    c.options.rounding = I8_ROUNDING_CUDA;
+    ck_assert_int_eq(
+        unlink(kept_path(out, "model-00001-of-00005.safetensors.part")), 0);
+    conversion_run(&c, I8_ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(c.err.message, "is gone"));
+    /* A process alone has all in its hands, and begins anew. */
+    c.options.ranks = NULL;
+    conversion_run(&c, I8_OK);
+    ck_assert_uint_eq(c.result.resumed_bytes, 0);
+    assert_as_expected(out);
+
+    free(scratch_write(kept_path(dir, "other"), "notes.txt", "mine", 4));
+    c = to("other");
+    c.options.ranks = &group;
+    conversion_run(&c, I8_ERR_REFUSED);
+    ck_assert_ptr_nonnull(strstr(c.err.message, "'notes.txt'"));
+    conversion_free(&c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("convert-ranks");
+    TCase *c = tcase_create("convert-ranks");
+    tcase_set_timeout(c, 300);
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, parts_cover_everything);
+    tcase_add_loop_test(c, one_after_the_other, 0, 5);
+    tcase_add_test(c, all_at_once);
+    tcase_add_test(c, all_at_once_twice);
+    tcase_add_loop_test(c, killed_at_any_moment, 0, 10);
+    tcase_add_test(c, alone_then_ranks_then_alone);
+    tcase_add_loop_test(c, another_machine, 0, 2);
+    tcase_add_test(c, dead_publisher);
+    tcase_add_test(c, refused);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
