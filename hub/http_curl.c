@@ -18,9 +18,9 @@
 #include <string.h>
 #include <time.h>
 
-#define IDLE_MAX      32                 /* handles kept for later */
-#define RECEIVE_BYTES (256L << 10)       /* libcurl's buffer for each transfer */
-#define TRICKLE_BYTES 100L               /* a second: less, for long, is a stall, too */
+#define IDLE_MAX      32           /* handles kept for later */
+#define RECEIVE_BYTES (256L << 10) /* libcurl's buffer for each transfer */
+#define TRICKLE_BYTES 100L         /* a second: less, for long, is a stall, too */
 
 struct handle {
     CURL *curl;
@@ -30,7 +30,9 @@ struct handle {
 
 struct i8i_http {
     const struct i8i_hub_settings *settings;
-    const struct i8_log *log;
+    const struct i8_log *user_log;
+    struct i8_log log; /* the same, one call at a time */
+    pthread_mutex_t log_lock;
     CURLSH *share;
     pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
     pthread_mutex_t lock; /* of what follows */
@@ -44,7 +46,8 @@ struct i8i_http {
 
 /* ---- the client ---- */
 
-static void lock_share(CURL *curl, curl_lock_data data, curl_lock_access access, void *ctx)
+static void lock_share(CURL *curl, curl_lock_data data, curl_lock_access access,
+                       void *ctx)
 {
     (void)curl;
     (void)access;
@@ -57,6 +60,14 @@ static void unlock_share(CURL *curl, curl_lock_data data, void *ctx)
     (void)pthread_mutex_unlock(&((struct i8i_http *)ctx)->share_locks[data]);
 }
 
+static void write_log(void *ctx, enum i8_log_level level, const char *message)
+{
+    struct i8i_http *http = ctx;
+    (void)pthread_mutex_lock(&http->log_lock);
+    http->user_log->write(http->user_log->ctx, level, message);
+    (void)pthread_mutex_unlock(&http->log_lock);
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode initialised;
 
@@ -65,7 +76,8 @@ static void initialise(void)
     initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-enum i8_status i8i_http_open(struct i8i_http **out, const struct i8i_hub_settings *settings,
+enum i8_status i8i_http_open(struct i8i_http **out,
+                             const struct i8i_hub_settings *settings,
                              const struct i8_log *log, struct i8_error *err)
 {
     *out = NULL;
@@ -77,15 +89,17 @@ enum i8_status i8i_http_open(struct i8i_http **out, const struct i8i_hub_setting
     if (http == NULL)
         return i8i_nomem(err);
     http->settings = settings;
-    http->log = log;
+    http->user_log = log;
+    http->log = (struct i8_log){.write = write_log, .ctx = http};
+    (void)pthread_mutex_init(&http->log_lock, NULL);
     (void)pthread_mutex_init(&http->lock, NULL);
     for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
         (void)pthread_mutex_init(&http->share_locks[i], NULL);
     atomic_init(&http->cancelled, false);
     const char *origin = settings->origin;
-    http->user_agent = i8i_format("int8tool/%s%s%s", i8_version(),
-                                  origin == NULL ? "" : "; origin/",
-                                  origin == NULL ? "" : origin);
+    http->user_agent =
+        i8i_format("int8tool/%s%s%s", i8_version(), origin == NULL ? "" : "; origin/",
+                   origin == NULL ? "" : origin);
     if (settings->token != NULL)
         http->authorization = i8i_format("Authorization: Bearer %s", settings->token);
     http->share = curl_share_init();
@@ -124,6 +138,7 @@ void i8i_http_close(struct i8i_http *http)
     for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
         (void)pthread_mutex_destroy(&http->share_locks[i]);
     (void)pthread_mutex_destroy(&http->lock);
+    (void)pthread_mutex_destroy(&http->log_lock);
     if (http->authorization != NULL)
         explicit_bzero(http->authorization, strlen(http->authorization));
     free(http->authorization);
@@ -138,7 +153,7 @@ const struct i8i_hub_settings *i8i_http_settings(const struct i8i_http *http)
 
 const struct i8_log *i8i_http_log(const struct i8i_http *http)
 {
-    return http->log;
+    return http->user_log == NULL ? NULL : &http->log;
 }
 
 void i8i_http_cancel(struct i8i_http *http)
@@ -278,7 +293,8 @@ static bool set_up(struct i8i_http *http, CURL *c, struct i8i_transfer *t,
     if (ok && q->has_range) {
         char range[64];
         if (q->open_range)
-            (void)snprintf(range, sizeof range, "%llu-", (unsigned long long)q->range_first);
+            (void)snprintf(range, sizeof range, "%llu-",
+                           (unsigned long long)q->range_first);
         else
             (void)snprintf(range, sizeof range, "%llu-%llu",
                            (unsigned long long)q->range_first,
@@ -404,7 +420,7 @@ enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *ht
         .request = request,
         .response = r,
         .http = http,
-        .timeout_s = request->timeout_s > 0    ? request->timeout_s
+        .timeout_s = request->timeout_s > 0              ? request->timeout_s
                      : http->settings->api_timeout_s > 0 ? http->settings->api_timeout_s
                                                          : 10,
         .heard_s = i8i_monotonic_s(),

@@ -15,7 +15,8 @@ static enum i8_status no_network(struct i8_error *err)
                     "this build has no network: libcurl was not there when it was built");
 }
 
-enum i8_status i8i_http_open(struct i8i_http **out, const struct i8i_hub_settings *settings,
+enum i8_status i8i_http_open(struct i8i_http **out,
+                             const struct i8i_hub_settings *settings,
                              const struct i8_log *log, struct i8_error *err)
 {
     (void)settings;

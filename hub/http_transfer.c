@@ -46,7 +46,8 @@ static bool read_content_range(struct i8i_http_response *r, const char *value)
     if (last[b] != '/')
         return false;
     const char *total = last + b + 1;
-    return read_number(&r->range_first, value, a) && read_number(&r->range_last, last, b) &&
+    return read_number(&r->range_first, value, a) &&
+           read_number(&r->range_last, last, b) &&
            read_number(&r->range_total, total, strlen(total)) &&
            r->range_first <= r->range_last && r->range_last < r->range_total;
 }
@@ -153,9 +154,8 @@ bool i8i_transfer_body(struct i8i_transfer *t, const char *bytes, size_t n)
             return fail(t, I8_ERR_DATA, false, "the answer is larger than it may be");
         i8i_buffer_append(&r->body, bytes, n);
     } else { /* what an error says: as much as fits */
-        const size_t room = I8I_HTTP_ERROR_MAX > r->body.length
-                                ? I8I_HTTP_ERROR_MAX - r->body.length
-                                : 0;
+        const size_t room =
+            I8I_HTTP_ERROR_MAX > r->body.length ? I8I_HTTP_ERROR_MAX - r->body.length : 0;
         i8i_buffer_append(&r->body, bytes, n < room ? n : room);
     }
     if (!r->body.failed)

@@ -16,7 +16,7 @@ struct i8i_transfer {
     double heard_s; /* when something last came */
     long long seen_bytes;
     bool cancelled, stalled;
-    bool to_sink; /* this body goes there */
+    bool to_sink;            /* this body goes there */
     struct i8_error failure; /* why a callback ended the transfer; I8_OK: it did not */
     bool failure_retryable;
 };

@@ -49,12 +49,13 @@ enum i8_status i8i_hub_get(struct i8i_http_response *r, struct i8i_http *http, c
         free(*url);
         *url = next;
         if (!i8i_url_same_origin(next, i8i_http_settings(http)->endpoint))
-            return i8i_fail(err, I8_ERR_DATA, "%s: the Hub sends its API's user elsewhere, to %s",
-                            repo->id, i8i_url_text(text, next));
+            return i8i_fail(err, I8_ERR_DATA,
+                            "%s: the Hub sends its API's user elsewhere, to %s", repo->id,
+                            i8i_url_text(text, next));
         i8i_http_response_free(r);
     }
-    return i8i_fail(err, I8_ERR_DATA, "%s: more than %d redirects, the last to %s", repo->id,
-                    I8I_REDIRECTS_MAX, i8i_url_text(text, *url));
+    return i8i_fail(err, I8_ERR_DATA, "%s: more than %d redirects, the last to %s",
+                    repo->id, I8I_REDIRECTS_MAX, i8i_url_text(text, *url));
 }
 
 enum i8_status i8i_hub_commit(char commit[I8I_COMMIT_HEX], struct i8i_http *http,
@@ -68,10 +69,10 @@ enum i8_status i8i_hub_commit(char commit[I8I_COMMIT_HEX], struct i8i_http *http
     i8i_json *doc = NULL;
     enum i8_status st = I8_OK;
     char *revision = i8i_url_escape(repo->revision, false);
-    char *url = revision == NULL ? NULL
-                                 : i8i_format("%s/api/models/%s/revision/%s",
-                                              i8i_http_settings(http)->endpoint, repo->id,
-                                              revision);
+    char *url = revision == NULL
+                    ? NULL
+                    : i8i_format("%s/api/models/%s/revision/%s",
+                                 i8i_http_settings(http)->endpoint, repo->id, revision);
     if (url == NULL) {
         st = i8i_nomem(err);
         goto out;

@@ -101,7 +101,8 @@ static char *expand(const char *path)
         size_t n = 0;
         while (path[0] == '$' && is_name_character(name[n], n == 0))
             n++;
-        char *key = n > 0 && (path[1] != '{' || name[n] == '}') ? i8i_strndup(name, n) : NULL;
+        char *key =
+            n > 0 && (path[1] != '{' || name[n] == '}') ? i8i_strndup(name, n) : NULL;
         const char *value = key == NULL ? NULL : getenv(key);
         free(key);
         if (value == NULL) {
@@ -175,10 +176,11 @@ static enum i8_status take_token(struct i8i_hub_settings *s, const char *text,
         n--;
     for (size_t i = 0; i < n; i++)
         if (text[i] <= 0x20 || text[i] >= 0x7f)
-            return i8i_fail(err, I8_ERR_ARG,
-                            "the token in %s has blanks or other characters that no token "
-                            "has",
-                            from);
+            return i8i_fail(
+                err, I8_ERR_ARG,
+                "the token in %s has blanks or other characters that no token "
+                "has",
+                from);
     if (n == 0)
         return I8_OK;
     s->token = i8i_strndup(text, n);
@@ -227,7 +229,8 @@ static enum i8_status read_endpoint(struct i8i_hub_settings *s, struct i8_error 
         return I8_OK;
     if (strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0)
         return i8i_fail(err, I8_ERR_ARG,
-                        "HF_ENDPOINT='%.200s': expected an http:// or https:// address", value);
+                        "HF_ENDPOINT='%.200s': expected an http:// or https:// address",
+                        value);
     enum i8_status st = set(&s->endpoint, value, err);
     for (size_t n = st == I8_OK ? strlen(s->endpoint) : 0;
          n > 0 && s->endpoint[n - 1] == '/'; n--)

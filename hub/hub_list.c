@@ -36,13 +36,14 @@ static enum i8_status add_file(struct i8i_hub_listing *l, const i8i_json *entry,
 {
     const char *path = i8i_json_string(i8i_json_get(entry, "path"));
     if (path == NULL)
-        return i8i_fail(err, I8_ERR_DATA, "%s: the list of files has an entry without a path",
-                        repo->id);
+        return i8i_fail(err, I8_ERR_DATA,
+                        "%s: the list of files has an entry without a path", repo->id);
     if (!i8i_path_is_plain(path) || strlen(path) > PATH_BYTES_MAX ||
         !i8i_utf8_is_valid(path, strlen(path)))
-        return i8i_fail(err, I8_ERR_DATA,
-                        "%s lists a file '%.200s': refused, since it is no plain relative path",
-                        repo->id, path);
+        return i8i_fail(
+            err, I8_ERR_DATA,
+            "%s lists a file '%.200s': refused, since it is no plain relative path",
+            repo->id, path);
     const i8i_json *lfs = i8i_json_get(entry, "lfs");
     struct i8i_hub_file f = {.lfs = i8i_json_is_object(lfs)};
     const i8i_json *size = i8i_json_get(entry, "size");
@@ -54,8 +55,8 @@ static enum i8_status add_file(struct i8i_hub_listing *l, const i8i_json *entry,
         (f.lfs ? take_hex(f.hash, i8i_json_string(i8i_json_get(lfs, "oid")), 64)
                : take_hex(f.hash, f.git_oid, 40));
     if (!sized || !named)
-        return i8i_fail(err, I8_ERR_DATA, "%s: the list of files has no %s for %.200s", repo->id,
-                        sized ? "hash" : "size", path);
+        return i8i_fail(err, I8_ERR_DATA, "%s: the list of files has no %s for %.200s",
+                        repo->id, sized ? "hash" : "size", path);
     /* Some are redacted: only a whole one counts. */
     if (!take_hex(f.xet_hash, i8i_json_string(i8i_json_get(entry, "xetHash")), 64))
         f.xet_hash[0] = '\0';
@@ -69,7 +70,8 @@ static enum i8_status add_file(struct i8i_hub_listing *l, const i8i_json *entry,
     return I8_OK;
 }
 
-static enum i8_status add_page(struct i8i_hub_listing *l, const struct i8i_http_response *r,
+static enum i8_status add_page(struct i8i_hub_listing *l,
+                               const struct i8i_http_response *r,
                                const struct i8i_repo_id *repo, struct i8_error *err)
 {
     i8i_json *page = NULL;
@@ -133,11 +135,11 @@ static enum i8_status next_page(char **url, const struct i8i_http_response *r,
     char text[I8I_URL_TEXT];
     if (st == I8_OK && next != NULL && !i8i_url_same_origin(next, endpoint))
         st = i8i_fail(err, I8_ERR_DATA,
-                      "%s: the list of files goes on at another host, %s: refused", repo->id,
-                      i8i_url_text(text, next));
+                      "%s: the list of files goes on at another host, %s: refused",
+                      repo->id, i8i_url_text(text, next));
     if (st == I8_OK && next != NULL && strcmp(next, *url) == 0)
-        st = i8i_fail(err, I8_ERR_DATA, "%s: the list of files has a page that follows itself",
-                      repo->id);
+        st = i8i_fail(err, I8_ERR_DATA,
+                      "%s: the list of files has a page that follows itself", repo->id);
     free(link);
     if (st != I8_OK) {
         free(next);
@@ -179,7 +181,8 @@ static enum i8_status check_names(const struct i8i_hub_listing *l,
             free(folder);
             if (is_file)
                 return i8i_fail(err, I8_ERR_DATA,
-                                "%s lists %.200s, whose folder is a file", repo->id, path);
+                                "%s lists %.200s, whose folder is a file", repo->id,
+                                path);
         }
     }
     return I8_OK;
@@ -200,8 +203,9 @@ enum i8_status i8i_hub_list(struct i8i_hub_listing *out, struct i8i_http *http,
     for (unsigned page = 0; url != NULL && st == I8_OK; page++) {
         struct i8i_http_response r = {0};
         if (page == I8I_HUB_PAGES_MAX)
-            st = i8i_fail(err, I8_ERR_DATA, "%s: the list of files has more than %d pages",
-                          repo->id, I8I_HUB_PAGES_MAX);
+            st =
+                i8i_fail(err, I8_ERR_DATA, "%s: the list of files has more than %d pages",
+                         repo->id, I8I_HUB_PAGES_MAX);
         if (st == I8_OK)
             st = i8i_hub_get(&r, http, &url, I8I_HUB_PAGE_MAX, repo, reason, err);
         if (st == I8_OK)

@@ -59,14 +59,13 @@ enum i8_status i8i_hub_refusal(enum i8i_hub_reason *reason,
         *reason = why;
     switch (why) {
     case I8I_HUB_GATED:
-        return i8i_fail(err, st,
-                        "%s is gated: accept its terms on %s/%s, %s", repo->id, s->endpoint,
-                        repo->id,
+        return i8i_fail(err, st, "%s is gated: accept its terms on %s/%s, %s", repo->id,
+                        s->endpoint, repo->id,
                         with_token ? "with the account that the token belongs to"
                                    : "then set HF_TOKEN to a token of that account");
     case I8I_HUB_MISSING_REPO:
-        return i8i_fail(err, st, "%s: no such repository at %s, or a private one%s", repo->id,
-                        s->endpoint,
+        return i8i_fail(err, st, "%s: no such repository at %s, or a private one%s",
+                        repo->id, s->endpoint,
                         with_token ? " that the token may not read"
                                    : ": set HF_TOKEN if it is yours");
     case I8I_HUB_MISSING_REVISION:
@@ -77,23 +76,25 @@ enum i8_status i8i_hub_refusal(enum i8i_hub_reason *reason,
     case I8I_HUB_DISABLED:
         return i8i_fail(err, st, "%s: the Hub has disabled this repository", repo->id);
     case I8I_HUB_BAD_TOKEN:
-        return i8i_fail(err, st,
-                        "%s: the Hub does not accept the token (expired or mistyped?): run "
-                        "hf auth login, or set HF_TOKEN",
-                        repo->id);
+        return i8i_fail(
+            err, st,
+            "%s: the Hub does not accept the token (expired or mistyped?): run "
+            "hf auth login, or set HF_TOKEN",
+            repo->id);
     case I8I_HUB_FORBIDDEN:
-        return i8i_fail(err, st,
-                        "%s: the token's rights do not reach it (HTTP 403; a fine-grained "
-                        "token needs read access to it, or to public gated repositories)%s%.*s",
-                        repo->id, said == NULL ? "" : ": ", SAID_MAX, said == NULL ? "" : said);
+        return i8i_fail(
+            err, st,
+            "%s: the token's rights do not reach it (HTTP 403; a fine-grained "
+            "token needs read access to it, or to public gated repositories)%s%.*s",
+            repo->id, said == NULL ? "" : ": ", SAID_MAX, said == NULL ? "" : said);
     case I8I_HUB_FINE:
     case I8I_HUB_UNREACHABLE:
     case I8I_HUB_OTHER:
         break;
     }
-    return i8i_fail(err, I8_ERR_NETWORK, "%s%s%s: the Hub answers HTTP %ld%s%.*s%s%.80s%s",
-                    repo->id, path == NULL ? "" : "/", path == NULL ? "" : path, r->status,
-                    said == NULL ? "" : ", ", SAID_MAX, said == NULL ? "" : said,
-                    id == NULL ? "" : " (request ", id == NULL ? "" : id,
-                    id == NULL ? "" : ")");
+    return i8i_fail(
+        err, I8_ERR_NETWORK, "%s%s%s: the Hub answers HTTP %ld%s%.*s%s%.80s%s", repo->id,
+        path == NULL ? "" : "/", path == NULL ? "" : path, r->status,
+        said == NULL ? "" : ", ", SAID_MAX, said == NULL ? "" : said,
+        id == NULL ? "" : " (request ", id == NULL ? "" : id, id == NULL ? "" : ")");
 }

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 i8include_HEADERS += lib/int8tool/remote.h
 lib_libint8core_la_SOURCES += \
+  hub/adapt.c hub/adapt.h \
   hub/api.h \
   hub/cache.c hub/cache.h \
   hub/cache_entry.c \
   hub/cache_listing.c hub/cache_listing.h \
   hub/cache_lock.c hub/cache_lock.h \
   hub/cache_store.c hub/store.h \
-  hub/download.h \
+  hub/download.c hub/download.h hub/download_engine.h \
+  hub/download_fetch.c hub/download_hash.c \
   hub/file_copy.c hub/file_copy.h \
   hub/http.h hub/http_response.c \
   hub/hub_api.c hub/hub_api.h \
@@ -15,6 +17,9 @@ lib_libint8core_la_SOURCES += \
   hub/hub_list.c \
   hub/hub_refusal.c \
   hub/local_store.c \
+  hub/part_file.c hub/part_file.h \
+  hub/part_journal.c hub/part_journal.h \
+  hub/piecemap.c hub/piecemap.h \
   hub/part_claim.c hub/part_claim.h \
   hub/patterns.c hub/patterns.h \
   hub/ranges.c hub/ranges.h \

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRESH_S     5.0 /* an address with less time left is renewed before it is used */
-#define BARE_GET_MAX ((uint64_t)16 << 20) /* files up to here are asked for without Range */
+#define FRESH_S 5.0 /* an address with less time left is renewed before it is used */
+#define BARE_GET_MAX \
+    ((uint64_t)16 << 20) /* files up to here are asked for without Range */
 
 struct i8i_remote_file {
     struct i8i_http *http;
@@ -31,7 +32,7 @@ struct i8i_remote_file {
     char *url; /* NULL: not asked for yet */
     bool elsewhere;
     double expires_s;
-    unsigned generation;    /* of url */
+    unsigned generation;     /* of url */
     struct i8_error failure; /* of resolving: final, for all threads */
     enum i8i_hub_reason reason;
 };
@@ -94,11 +95,12 @@ static enum i8_status resolve(struct i8i_remote_file *f, struct i8_error *err)
     enum i8_status st =
         i8i_resolve(&r, f->http, &f->repo, f->commit, f->path, &f->reason, err);
     if (st == I8_OK && f->known && (strcmp(r.etag, f->hash) != 0 || r.size != f->size))
-        st = i8i_fail(err, I8_ERR_DATA,
-                      "%s: listed with %llu bytes and hash %.12s…, but the Hub now answers "
-                      "%llu bytes and %.12s…",
-                      f->what, (unsigned long long)f->size, f->hash,
-                      (unsigned long long)r.size, r.etag);
+        st = i8i_fail(
+            err, I8_ERR_DATA,
+            "%s: listed with %llu bytes and hash %.12s…, but the Hub now answers "
+            "%llu bytes and %.12s…",
+            f->what, (unsigned long long)f->size, f->hash, (unsigned long long)r.size,
+            r.etag);
     if (st == I8_OK) {
         free(f->url);
         f->url = r.url;
@@ -122,8 +124,8 @@ struct address {
     unsigned generation;
 };
 
-/* A usable address. `stale` (may be NULL): one that was refused; unless another thread has
- * renewed it meanwhile, the Hub is asked again. */
+/* A usable address. `stale` (may be NULL): one that was refused; unless another thread
+ * has renewed it meanwhile, the Hub is asked again. */
 static enum i8_status get_address(struct i8i_remote_file *f, struct address *out,
                                   const unsigned *stale, struct i8_error *err)
 {
@@ -165,6 +167,14 @@ enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
     return st == I8_OK ? st : i8i_fail(err, st, "%s", own.message);
 }
 
+enum i8i_hub_reason i8i_remote_file_reason(struct i8i_remote_file *f)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    const enum i8i_hub_reason reason = f->reason;
+    (void)pthread_mutex_unlock(&f->lock);
+    return reason;
+}
+
 /* ---- streams ---- */
 
 enum verdict { GO, ENOUGH, NO_RANGE, BAD_ANSWER };
@@ -197,14 +207,15 @@ static enum i8_status on_begin(void *ctx, const struct i8i_http_response *r,
     if (r->status == 206 && a->ranged) {
         if (!r->has_content_range || r->range_first != a->position ||
             r->range_last >= a->end || r->range_total != a->size) {
-            i8i_fail(&a->bad, I8_ERR_NETWORK,
-                     "%s: asked for bytes %llu-%llu of %llu, the server answers with others "
-                     "(Content-Range: %.80s)",
-                     a->f->what, (unsigned long long)a->position,
-                     (unsigned long long)a->end - 1, (unsigned long long)a->size,
-                     i8i_http_header(r, "content-range") == NULL
-                         ? "none"
-                         : i8i_http_header(r, "content-range"));
+            i8i_fail(
+                &a->bad, I8_ERR_NETWORK,
+                "%s: asked for bytes %llu-%llu of %llu, the server answers with others "
+                "(Content-Range: %.80s)",
+                a->f->what, (unsigned long long)a->position,
+                (unsigned long long)a->end - 1, (unsigned long long)a->size,
+                i8i_http_header(r, "content-range") == NULL
+                    ? "none"
+                    : i8i_http_header(r, "content-range"));
             return stop(a, BAD_ANSWER);
         }
         a->at = a->position;
@@ -212,32 +223,34 @@ static enum i8_status on_begin(void *ctx, const struct i8i_http_response *r,
     }
     if (r->status != 200) {
         i8i_fail(&a->bad, I8_ERR_NETWORK,
-                 "%s: a part of the file came though the whole was asked for", a->f->what);
+                 "%s: a part of the file came though the whole was asked for",
+                 a->f->what);
         return stop(a, BAD_ANSWER);
     }
     if (a->ranged && (a->position != 0 || a->end != a->size))
         return stop(a, NO_RANGE);
     if (r->has_content_length && r->content_length != a->size) {
-        i8i_fail(&a->bad, I8_ERR_NETWORK, "%s: %llu bytes expected, the server announces %llu",
-                 a->f->what, (unsigned long long)a->size,
-                 (unsigned long long)r->content_length);
+        i8i_fail(&a->bad, I8_ERR_NETWORK,
+                 "%s: %llu bytes expected, the server announces %llu", a->f->what,
+                 (unsigned long long)a->size, (unsigned long long)r->content_length);
         return stop(a, BAD_ANSWER);
     }
     a->at = 0;
     return I8_OK;
 }
 
-static enum i8_status on_body(void *ctx, const void *bytes, size_t n, struct i8_error *err)
+static enum i8_status on_body(void *ctx, const void *bytes, size_t n,
+                              struct i8_error *err)
 {
     struct attempt *a = ctx;
     const char *from = bytes;
     if (n > a->size - a->at) {
-        i8i_fail(&a->bad, I8_ERR_NETWORK, "%s: more bytes come than the file has", a->f->what);
+        i8i_fail(&a->bad, I8_ERR_NETWORK, "%s: more bytes come than the file has",
+                 a->f->what);
         return stop(a, BAD_ANSWER);
     }
     if (a->at < a->position) { /* of a whole file, what is not wanted */
-        const uint64_t skip =
-            a->position - a->at < n ? a->position - a->at : (uint64_t)n;
+        const uint64_t skip = a->position - a->at < n ? a->position - a->at : (uint64_t)n;
         a->at += skip;
         from += skip;
         n -= (size_t)skip;
@@ -296,7 +309,8 @@ static enum next read_refusal(struct attempt *a, const struct i8i_http_response 
                               r->status == 404 || r->status == 410;
     if (address->elsewhere && may_be_stale && !address_is_fresh)
         return NEXT_ADDRESS;
-    if (r->status == 416 || (address->elsewhere && (r->status == 403 || r->status == 400))) {
+    if (r->status == 416 ||
+        (address->elsewhere && (r->status == 403 || r->status == 400))) {
         *end = I8I_STREAM_REFUSED;
         return NEXT_END;
     }
@@ -304,7 +318,11 @@ static enum next read_refusal(struct attempt *a, const struct i8i_http_response 
         *st = i8i_fail(err, I8_ERR_NETWORK, "%s: the server of the data answers HTTP %ld",
                        a->f->what, r->status);
     } else {
-        *st = i8i_hub_refusal(NULL, r, a->f->http, &a->f->repo, a->f->path, err);
+        enum i8i_hub_reason reason;
+        *st = i8i_hub_refusal(&reason, r, a->f->http, &a->f->repo, a->f->path, err);
+        (void)pthread_mutex_lock(&a->f->lock);
+        a->f->reason = reason;
+        (void)pthread_mutex_unlock(&a->f->lock);
     }
     return NEXT_FAIL;
 }
@@ -348,9 +366,10 @@ enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
     bool renewed = false; /* the address, since bytes last came */
     unsigned hops = 0;
     enum i8_status st = i8i_remote_file_stat(f, &a.size, NULL, NULL, err);
-    if (st == I8_OK && (stream->length > a.size || stream->offset > a.size - stream->length))
-        return i8i_fail(err, I8_ERR_DATA, "%s: %llu bytes at %llu are not in its %llu", f->what,
-                        (unsigned long long)stream->length,
+    if (st == I8_OK &&
+        (stream->length > a.size || stream->offset > a.size - stream->length))
+        return i8i_fail(err, I8_ERR_DATA, "%s: %llu bytes at %llu are not in its %llu",
+                        f->what, (unsigned long long)stream->length,
                         (unsigned long long)stream->offset, (unsigned long long)a.size);
     if (st == I8_OK && stream->length > 0)
         st = get_address(f, &address, NULL, err);
@@ -383,8 +402,9 @@ enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
             st = i8i_fail(&own, I8_ERR_NETWORK, "%s: the server sends nothing", f->what);
             next = NEXT_RETRY;
         } else if (!a.ranged && a.position < a.end) {
-            st = i8i_fail(&own, I8_ERR_NETWORK, "%s: the server ends after %llu of %llu bytes",
-                          f->what, (unsigned long long)a.position, (unsigned long long)a.size);
+            st = i8i_fail(&own, I8_ERR_NETWORK,
+                          "%s: the server ends after %llu of %llu bytes", f->what,
+                          (unsigned long long)a.position, (unsigned long long)a.size);
             next = NEXT_RETRY;
         }
         const double retry_after_s = r.retry_after_s;

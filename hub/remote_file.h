@@ -26,6 +26,9 @@ enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
                                     char hash[I8I_HASH_HEX], enum i8i_hub_reason *reason,
                                     struct i8_error *err) I8I_MUST_CHECK;
 
+/* What the Hub's last refusal meant; I8I_HUB_FINE if there was none. */
+enum i8i_hub_reason i8i_remote_file_reason(struct i8i_remote_file *f);
+
 /* Reads exactly n bytes at offset into dst. [offset, offset + n) must lie within the
  * file. A server that ignores ranges is read from the start and the rest thrown away if
  * the start is short (I8I_REMOTE_SKIP_MAX), and is an I8_ERR_UNSUPPORTED otherwise. */

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX    "hub:"
-#define PART_MAX  96 /* characters of an organisation's or repository's name */
+#define PREFIX             "hub:"
+#define PART_MAX           96 /* characters of an organisation's or repository's name */
 #define REVISION_FORBIDDEN " ~^:?*[\\"
 
 static bool is_alnum(char c)
@@ -28,7 +28,8 @@ static bool part_is_valid(const char *s, size_t n)
         const bool word = is_alnum(s[i]) || s[i] == '_';
         if (!word && ((s[i] != '-' && s[i] != '.') || i == 0 || i == n - 1))
             return false;
-        if (i > 0 && ((s[i] == '-' && s[i - 1] == '-') || (s[i] == '.' && s[i - 1] == '.')))
+        if (i > 0 &&
+            ((s[i] == '-' && s[i - 1] == '-') || (s[i] == '.' && s[i - 1] == '.')))
             return false;
     }
     return true;
@@ -48,8 +49,9 @@ static bool id_is_valid(const char *id, size_t n)
 static bool revision_is_valid(const char *r)
 {
     const size_t n = strlen(r);
-    if (n == 0 || n >= I8I_REVISION_MAX || r[0] == '/' || r[n - 1] == '/' || r[0] == '-' ||
-        strstr(r, "..") != NULL || strstr(r, "//") != NULL || strstr(r, "@{") != NULL)
+    if (n == 0 || n >= I8I_REVISION_MAX || r[0] == '/' || r[n - 1] == '/' ||
+        r[0] == '-' || strstr(r, "..") != NULL || strstr(r, "//") != NULL ||
+        strstr(r, "@{") != NULL)
         return false;
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)r[i] < 0x20 || r[i] == 0x7f ||
@@ -68,15 +70,17 @@ enum i8_status i8i_repo_id_parse(struct i8i_repo_id *out, const char *text,
     const char *at = strchr(id, '@');
     const size_t n = at == NULL ? strlen(id) : (size_t)(at - id);
     if (!id_is_valid(id, n))
-        return i8i_fail(err, I8_ERR_ARG,
-                        "'%.200s' is no repository: expected ORG/NAME[@REVISION], names of "
-                        "letters, digits, '-', '_' and '.' (at most %d; not at an end, no "
-                        "'--' or '..', not ending in '.git')",
-                        text, PART_MAX);
+        return i8i_fail(
+            err, I8_ERR_ARG,
+            "'%.200s' is no repository: expected ORG/NAME[@REVISION], names of "
+            "letters, digits, '-', '_' and '.' (at most %d; not at an end, no "
+            "'--' or '..', not ending in '.git')",
+            text, PART_MAX);
     const char *revision = at == NULL ? "main" : at + 1;
     if (!revision_is_valid(revision))
         return i8i_fail(err, I8_ERR_ARG,
-                        "'%.200s': what stands behind '@' is no branch, tag or commit", text);
+                        "'%.200s': what stands behind '@' is no branch, tag or commit",
+                        text);
     memcpy(out->id, id, n);
     memcpy(out->revision, revision, strlen(revision));
     return I8_OK;

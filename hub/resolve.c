@@ -114,8 +114,8 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
         if (redirected) {
             st = i8i_url_join(&next, out->url, location, err);
             if (st == I8_OK && i == I8I_REDIRECTS_MAX)
-                st = i8i_fail(err, I8_ERR_DATA, "%s/%s: more than %d redirects", repo->id, path,
-                              I8I_REDIRECTS_MAX);
+                st = i8i_fail(err, I8_ERR_DATA, "%s/%s: more than %d redirects", repo->id,
+                              path, I8I_REDIRECTS_MAX);
         }
         const double skew = r.date_skew_s;
         i8i_http_response_free(&r);

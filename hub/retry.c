@@ -10,10 +10,10 @@
 
 #include <time.h>
 
-#define WAIT_MAX_S        30.0   /* of our own accord */
-#define WAIT_TOLD_MAX_S   3600.0 /* because the server said so */
-#define WORTH_TELLING_S   2.0
-#define SLICE_NS          50000000L /* how late a cancel may be noticed */
+#define WAIT_MAX_S      30.0   /* of our own accord */
+#define WAIT_TOLD_MAX_S 3600.0 /* because the server said so */
+#define WORTH_TELLING_S 2.0
+#define SLICE_NS        50000000L /* how late a cancel may be noticed */
 
 double i8i_monotonic_s(void)
 {
@@ -68,8 +68,8 @@ bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *
     if (retry->failures >= s->retries || cancelled(http, cancel))
         return false;
     retry->failures++;
-    const double wait =
-        i8i_retry_delay(retry->failures, s->retry_base_ms, retry_after_s, random_bits(retry));
+    const double wait = i8i_retry_delay(retry->failures, s->retry_base_ms, retry_after_s,
+                                        random_bits(retry));
     i8i_log(i8i_http_log(http), wait > WORTH_TELLING_S ? I8_LOG_NOTE : I8_LOG_DEBUG,
             "%s: attempt %u of %u failed; the next one in %.1f s", what, retry->failures,
             s->retries + 1, wait);
@@ -92,7 +92,8 @@ void i8i_retry_progress(struct i8i_retry *retry)
     retry->failures = 0;
 }
 
-enum i8_status i8i_http_perform_retrying(struct i8i_http_response *r, struct i8i_http *http,
+enum i8_status i8i_http_perform_retrying(struct i8i_http_response *r,
+                                         struct i8i_http *http,
                                          const struct i8i_http_request *request,
                                          struct i8_error *err)
 {
@@ -102,7 +103,8 @@ enum i8_status i8i_http_perform_retrying(struct i8i_http_response *r, struct i8i
     for (;;) {
         enum i8_status st = i8i_http_perform(r, http, request, err);
         const bool again = st == I8_OK ? i8i_retry_status(r->status) : r->retryable;
-        if (!again || !i8i_retry_wait(&retry, http, what, r->retry_after_s, request->cancel)) {
+        if (!again ||
+            !i8i_retry_wait(&retry, http, what, r->retry_after_s, request->cancel)) {
             if (st == I8_OK && i8i_http_cancelled(http))
                 return i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
             return st;

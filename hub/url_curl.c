@@ -21,7 +21,8 @@ static char *part(CURLU *u, CURLUPart what, unsigned flags)
 
 static bool is_web_scheme(const char *scheme)
 {
-    return scheme != NULL && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    return scheme != NULL &&
+           (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
 }
 
 enum i8_status i8i_url_join(char **out, const char *base, const char *reference,
@@ -72,7 +73,8 @@ bool i8i_url_same_origin(const char *a, const char *b)
 {
     static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
     CURLU *u = curl_url(), *v = curl_url();
-    bool same = u != NULL && v != NULL && curl_url_set(u, CURLUPART_URL, a, 0) == CURLUE_OK &&
+    bool same = u != NULL && v != NULL &&
+                curl_url_set(u, CURLUPART_URL, a, 0) == CURLUE_OK &&
                 curl_url_set(v, CURLUPART_URL, b, 0) == CURLUE_OK;
     for (size_t i = 0; same && i < sizeof parts / sizeof parts[0]; i++) {
         char *x = part(u, parts[i], CURLU_DEFAULT_PORT);

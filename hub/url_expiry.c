@@ -16,9 +16,10 @@ enum i8_status i8i_resolve_url(char **out, const struct i8i_http *http,
 {
     char *r = i8i_url_escape(revision, false);
     char *p = i8i_url_escape(path, true);
-    *out = r == NULL || p == NULL ? NULL
-                                  : i8i_format("%s/%s/resolve/%s/%s",
-                                               i8i_http_settings(http)->endpoint, repo->id, r, p);
+    *out = r == NULL || p == NULL
+               ? NULL
+               : i8i_format("%s/%s/resolve/%s/%s", i8i_http_settings(http)->endpoint,
+                            repo->id, r, p);
     free(r);
     free(p);
     return *out == NULL ? i8i_nomem(err) : I8_OK;
@@ -44,7 +45,9 @@ static double number(const char *text)
     if (text == NULL || text[0] < '0' || text[0] > '9')
         return 0;
     const unsigned long long v = strtoull(text, &end, 10);
-    return (*end == '\0' || *end == '&' || *end == '#') && v < ((uint64_t)1 << 40) ? (double)v : 0;
+    return (*end == '\0' || *end == '&' || *end == '#') && v < ((uint64_t)1 << 40)
+               ? (double)v
+               : 0;
 }
 
 double i8i_url_expiry(const char *url)

@@ -13,8 +13,8 @@ enum i8_status i8i_resolve_url(char **out, const struct i8i_http *http,
                                const char *path, struct i8_error *err) I8I_MUST_CHECK;
 
 /* The moment in seconds since 1970 after which the address is refused: Expires=N
- * (CloudFront), or X-Amz-Date=YYYYMMDDTHHMMSSZ with X-Amz-Expires=N (S3); the earlier one.
- * 0: it does not say. */
+ * (CloudFront), or X-Amz-Date=YYYYMMDDTHHMMSSZ with X-Amz-Expires=N (S3); the earlier
+ * one. 0: it does not say. */
 double i8i_url_expiry(const char *url);
 
 #endif

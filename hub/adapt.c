@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The number of connections, by trial.
+ */
+#include "config.h"
+
+#include "hub/adapt.h"
+
+#define SETTLE_S      0.25 /* round trips and slow start of new connections */
+#define GROW_WINDOW_S 0.5
+#define WINDOW_S      1.0
+#define PROBE_AFTER_S 15.0
+/* Twice the connections pay if they bring at least this part of twice the rate. */
+#define WORTH_IT 0.3
+/* Below this part of the best rate, for so many windows in a row: a collapse. */
+#define COLLAPSE         0.25
+#define COLLAPSE_WINDOWS 4
+
+void i8i_adapt_init(struct i8i_adapt *a, unsigned max)
+{
+    *a = (struct i8i_adapt){.max = max > 0 ? max : 1, .growing = true};
+    a->now = a->max < I8I_ADAPT_START ? a->max : I8I_ADAPT_START;
+    a->base = a->now;
+}
+
+static void set(struct i8i_adapt *a, unsigned now, double now_s)
+{
+    a->now = now < 1 ? 1 : now > a->max ? a->max : now;
+    a->settled_s = now_s + SETTLE_S;
+    a->window_s = 0;
+    a->low = 0;
+}
+
+static void grow(struct i8i_adapt *a, double rate, double now_s)
+{
+    a->base = a->now;
+    a->base_rate = rate;
+    a->growing = a->now < a->max;
+    if (a->growing)
+        set(a, 2 * a->now, now_s);
+    a->probe_s = now_s + PROBE_AFTER_S;
+}
+
+static void judge_growth(struct i8i_adapt *a, double rate, double now_s)
+{
+    const double more = (double)a->now / (double)a->base - 1;
+    if (rate > a->peak_rate)
+        a->peak_rate = rate;
+    if (a->base_rate <= 0 || rate >= a->base_rate * (1 + WORTH_IT * more)) {
+        grow(a, rate, now_s);
+        return;
+    }
+    a->growing = false;
+    a->probe_s = now_s + PROBE_AFTER_S;
+    set(a, a->base, now_s);
+}
+
+static void judge_steady(struct i8i_adapt *a, double rate, double now_s)
+{
+    if (rate > a->peak_rate)
+        a->peak_rate = rate;
+    if (rate < COLLAPSE * a->peak_rate)
+        a->low++;
+    else
+        a->low = 0;
+    if (a->low >= COLLAPSE_WINDOWS && a->now > 1) {
+        set(a, a->now / 2, now_s);
+        a->probe_s = now_s + 2 * PROBE_AFTER_S;
+    } else if (now_s >= a->probe_s) {
+        a->peak_rate = rate; /* what was once is not compared with for ever */
+        grow(a, rate, now_s);
+    }
+}
+
+void i8i_adapt_update(struct i8i_adapt *a, double now_s, uint64_t bytes, unsigned busy)
+{
+    if (busy < a->now || now_s < a->settled_s) {
+        a->window_s = 0;
+        return;
+    }
+    if (a->window_s <= 0) {
+        a->window_s = now_s;
+        a->window_bytes = bytes;
+        return;
+    }
+    const double lasted = now_s - a->window_s;
+    if (lasted < (a->growing ? GROW_WINDOW_S : WINDOW_S))
+        return;
+    const double rate = (double)(bytes - a->window_bytes) / lasted;
+    a->window_s = now_s;
+    a->window_bytes = bytes;
+    if (a->growing)
+        judge_growth(a, rate, now_s);
+    else
+        judge_steady(a, rate, now_s);
+}
+
+void i8i_adapt_cap(struct i8i_adapt *a, unsigned max)
+{
+    a->max = max > 0 ? max : 1;
+    if (a->now > a->max)
+        a->now = a->max;
+    a->growing = false;
+    a->window_s = 0;
+}
