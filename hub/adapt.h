@@ -17,13 +17,13 @@ struct i8i_adapt {
     unsigned max;
     /* private: */
     bool growing;
-    unsigned base;      /* how many there were before they became more */
-    double base_rate;   /* bytes a second with those; 0: not measured */
-    double peak_rate;   /* the best steady rate */
-    unsigned low;       /* windows in a row far below it */
-    double window_s;    /* when the measurement in progress began; 0: none */
-    double settled_s;   /* new connections have found their rate by then */
-    double probe_s;     /* when more are tried again */
+    unsigned base;    /* how many there were before they became more */
+    double base_rate; /* bytes a second with those; 0: not measured */
+    double peak_rate; /* the best steady rate */
+    unsigned low;     /* windows in a row far below it */
+    double window_s;  /* when the measurement in progress began; 0: none */
+    double settled_s; /* new connections have found their rate by then */
+    double probe_s;   /* when more are tried again */
     uint64_t window_bytes;
 };
 

@@ -48,15 +48,17 @@ void i8i_engine_wait(struct i8i_engine *e, pthread_cond_t *condition, double sec
     (void)pthread_cond_timedwait(condition, &e->lock, &t);
 }
 
-static enum i8_status check_space(const struct i8i_download_request *q, struct i8_error *err)
+static enum i8_status check_space(const struct i8i_download_request *q,
+                                  struct i8_error *err)
 {
     uint64_t need = 0;
     for (size_t i = 0; i < q->count; i++) {
         const uint64_t size = q->files[i].file->size;
         const uint64_t have = i8i_part_allocated(q->files[i].part_path);
         if (have < size && !i8i_add_u64(&need, need, size - have))
-            return i8i_fail(err, I8_ERR_DATA, "%s: the sizes of the files add up to more "
-                                              "than 2^64 bytes",
+            return i8i_fail(err, I8_ERR_DATA,
+                            "%s: the sizes of the files add up to more "
+                            "than 2^64 bytes",
                             q->repo->id);
     }
     return need == 0 ? I8_OK : i8i_space_check(q->files[0].part_path, need, err);

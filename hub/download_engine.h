@@ -24,18 +24,18 @@ struct i8i_job { /* one file */
     struct i8i_piecemap pieces;
     struct i8i_remote_file *remote;
     struct i8i_hash *hash;
-    uint64_t hashed;      /* bytes that have gone through it */
-    unsigned active;      /* fetchers at work on it */
-    unsigned waiting;     /* of them: between two attempts */
-    unsigned limit;       /* the most fetchers */
+    uint64_t hashed;  /* bytes that have gone through it */
+    unsigned active;  /* fetchers at work on it */
+    unsigned waiting; /* of them: between two attempts */
+    unsigned limit;   /* the most fetchers */
     bool opening, hashing, syncing;
-    bool locked;          /* begin said FETCH: done or abandoned is owed */
-    bool single;          /* one stream */
-    bool whole;           /* without Range */
-    bool assumed;         /* its content was there, and is only hashed */
-    bool again;           /* it is being fetched a second time since a hash was wrong */
-    double try_s;         /* LOCKED: when to ask again */
-    atomic_ullong fetched;  /* bytes from the network */
+    bool locked;           /* begin said FETCH: done or abandoned is owed */
+    bool single;           /* one stream */
+    bool whole;            /* without Range */
+    bool assumed;          /* its content was there, and is only hashed */
+    bool again;            /* it is being fetched a second time since a hash was wrong */
+    double try_s;          /* LOCKED: when to ask again */
+    atomic_ullong fetched; /* bytes from the network */
     atomic_ullong unfinished; /* of pieces in progress */
 };
 
@@ -52,10 +52,10 @@ struct i8i_engine {
     size_t unfinished;           /* jobs that are neither DONE nor HAD */
     size_t first_open;           /* no unfinished job lies before it */
     struct i8i_adapt adapt;
-    unsigned busy;               /* fetchers inside a stream */
-    double progress_s;           /* when a piece was last complete */
+    unsigned busy;     /* fetchers inside a stream */
+    double progress_s; /* when a piece was last complete */
     atomic_ullong fetched;
-    atomic_bool stop; /* also the streams' cancel flag */
+    atomic_bool stop;        /* also the streams' cancel flag */
     struct i8_error failure; /* the first one */
     enum i8i_hub_reason reason;
 };

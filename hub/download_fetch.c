@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITE_BYTES   ((size_t)256 << 10) /* one pwrite; divides a piece */
-#define ASK_AGAIN_S   0.5                 /* for a lock that another process holds */
-#define STILL_ALIVE_S 30.0 /* since the last piece: one bad connection is not the network */
+#define WRITE_BYTES ((size_t)256 << 10) /* one pwrite; divides a piece */
+#define ASK_AGAIN_S 0.5                 /* for a lock that another process holds */
+#define STILL_ALIVE_S \
+    30.0 /* since the last piece: one bad connection is not the network */
 /* Connections a file before another large one is begun beside it. */
 #define FILE_CONNECTIONS 4
 #define OPEN_MAX_FILES   64 /* not yet hashed and named ones included */
@@ -23,11 +24,11 @@ struct fetch {
     struct i8i_engine *engine;
     struct i8i_job *job;
     struct i8i_run run;
-    size_t piece;       /* that arrives now */
-    uint64_t position;  /* of the next byte */
-    uint64_t written;   /* of this piece, by position in the file */
-    bool skip;          /* this piece was there already (a whole file is being resent) */
-    char *buffer;       /* WRITE_BYTES */
+    size_t piece;      /* that arrives now */
+    uint64_t position; /* of the next byte */
+    uint64_t written;  /* of this piece, by position in the file */
+    bool skip;         /* this piece was there already (a whole file is being resent) */
+    char *buffer;      /* WRITE_BYTES */
     size_t used;
     bool waiting; /* between two attempts */
 };
@@ -132,7 +133,8 @@ static bool step_down(struct i8i_engine *e, struct i8i_job *j)
         return true;
     }
     if (!j->single) {
-        note(e, j, "the server refuses ranges over several connections: going on with one");
+        note(e, j,
+             "the server refuses ranges over several connections: going on with one");
         j->single = true;
         return true;
     }
@@ -195,7 +197,8 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
         note(e, j, "the server ignores ranges: asking for the file as a whole");
         j->single = j->whole = true;
     } else if (st == I8_OK && how == I8I_STREAM_REFUSED && !step_down(e, j)) {
-        st = i8i_fail(&err, I8_ERR_NETWORK, "%s/%s: the server refuses the file (HTTP 403)",
+        st = i8i_fail(&err, I8_ERR_NETWORK,
+                      "%s/%s: the server refuses the file (HTTP 403)",
                       e->request->repo->id, i8i_job_file(e, j)->file->path);
     }
     if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st)) {
@@ -324,7 +327,8 @@ static bool work(struct i8i_engine *e, struct fetch *f)
     }
     if (running == NULL)
         return false;
-    const unsigned sharing = e->adapt.now > limit_of(running) ? limit_of(running) : e->adapt.now;
+    const unsigned sharing =
+        e->adapt.now > limit_of(running) ? limit_of(running) : e->adapt.now;
     const size_t most = running->single ? running->pieces.count
                                         : i8i_piecemap_share(&running->pieces, sharing);
     if (!i8i_piecemap_take(&running->pieces, &f->run, most))

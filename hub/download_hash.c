@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES ((size_t)128 << 10) /* stays in the processor's cache */
-#define TURN_BYTES  ((uint64_t)16 << 20) /* then another file may have its turn */
+#define BLOCK_BYTES  ((size_t)128 << 10)  /* stays in the processor's cache */
+#define TURN_BYTES   ((uint64_t)16 << 20) /* then another file may have its turn */
 #define SYNC_EVERY_S 1.0
 
 static enum i8_status start_hash(const struct i8i_engine *e, struct i8i_job *j,
@@ -49,14 +49,16 @@ enum i8_status i8i_job_open(struct i8i_engine *e, struct i8i_job *j, bool fresh,
         .hash = d->file->hash,
         .size = d->file->size,
         .fresh = fresh,
-        .reserve = !j->again, /* the second time bytes are appended, as simply as can be */
+        .reserve =
+            !j->again, /* the second time bytes are appended, as simply as can be */
         .durable = i8i_http_settings(e->http)->durable,
     };
     (void)pthread_mutex_unlock(&e->lock);
     enum i8_status st = I8_OK;
     if (j->remote == NULL)
-        st = i8i_remote_file_open(&j->remote, e->http, e->request->repo, e->request->commit,
-                                  d->file->path, d->file->hash, d->file->size, err);
+        st = i8i_remote_file_open(&j->remote, e->http, e->request->repo,
+                                  e->request->commit, d->file->path, d->file->hash,
+                                  d->file->size, err);
     if (st == I8_OK)
         st = i8i_part_open(&j->part, &j->pieces, &j->assumed, &options, err);
     if (st == I8_OK)
@@ -68,8 +70,8 @@ enum i8_status i8i_job_open(struct i8i_engine *e, struct i8i_job *j, bool fresh,
 }
 
 /* Hashes [from, to); without the lock: this range is complete and nobody writes it. */
-static enum i8_status hash_range(struct i8i_job *j, uint64_t from, uint64_t to, char *block,
-                                 struct i8_error *err)
+static enum i8_status hash_range(struct i8i_job *j, uint64_t from, uint64_t to,
+                                 char *block, struct i8_error *err)
 {
     enum i8_status st = I8_OK;
     while (from < to && st == I8_OK) {
@@ -83,7 +85,8 @@ static enum i8_status hash_range(struct i8i_job *j, uint64_t from, uint64_t to, 
 }
 
 /* The hash is right: the file gets its name. Without the lock. */
-static enum i8_status finish(struct i8i_engine *e, struct i8i_job *j, struct i8_error *err)
+static enum i8_status finish(struct i8i_engine *e, struct i8i_job *j,
+                             struct i8_error *err)
 {
     enum i8_status st = i8i_part_commit(&j->part, i8i_job_file(e, j)->final_path, err);
     if (st == I8_OK && e->events->done != NULL) {
@@ -109,10 +112,11 @@ static enum i8_status refetch(struct i8i_engine *e, struct i8i_job *j, const cha
                         e->request->repo->id, file->path, kind, file->hash, hex);
     }
     if (!j->assumed) {
-        i8i_log(i8i_http_log(e->http), I8_LOG_WARNING,
-                "%s: %s should be %.16s…, but is %.16s… of what was received: fetching it "
-                "once more, as one stream",
-                file->path, kind, file->hash, hex);
+        i8i_log(
+            i8i_http_log(e->http), I8_LOG_WARNING,
+            "%s: %s should be %.16s…, but is %.16s… of what was received: fetching it "
+            "once more, as one stream",
+            file->path, kind, file->hash, hex);
         j->again = j->single = true;
     }
     i8i_job_close(j);
@@ -161,7 +165,8 @@ static struct i8i_job *find_job(struct i8i_engine *e)
     for (size_t i = e->first_open; i < e->request->count; i++) {
         struct i8i_job *j = &e->jobs[i];
         if (j->state == I8I_FILE_RUNNING && !j->opening && !j->hashing &&
-            (i8i_piecemap_frontier(&j->pieces) > j->hashed || j->hashed == j->pieces.size))
+            (i8i_piecemap_frontier(&j->pieces) > j->hashed ||
+             j->hashed == j->pieces.size))
             return j;
     }
     return NULL;
@@ -254,7 +259,8 @@ void *i8i_syncer_run(void *engine)
             i8i_engine_wait(e, &e->changed, next_s - now);
             continue;
         }
-        for (size_t i = e->first_open; i < e->request->count && !atomic_load(&e->stop); i++)
+        for (size_t i = e->first_open; i < e->request->count && !atomic_load(&e->stop);
+             i++)
             if (e->jobs[i].state == I8I_FILE_RUNNING && !e->jobs[i].opening)
                 sync_job(e, &e->jobs[i]);
         next_s = i8i_monotonic_s() + SYNC_EVERY_S;

@@ -43,9 +43,9 @@ void i8i_part_discard(struct i8i_part *part)
 }
 
 /* Writes the journal anew (whole, synced, by rename) and opens it for notes. */
-static enum i8_status start_journal(struct i8i_part *part, const struct i8i_piecemap *pieces,
-                                    const char *hash, const char *boot,
-                                    struct i8_error *err)
+static enum i8_status start_journal(struct i8i_part *part,
+                                    const struct i8i_piecemap *pieces, const char *hash,
+                                    const char *boot, struct i8_error *err)
 {
     char *text;
     size_t length;
@@ -70,7 +70,8 @@ static bool resume(struct i8i_part *part, struct i8i_piecemap *pieces, bool *com
     part->fd = open(part->path, O_RDWR | NO_LINK);
     if (part->fd < 0)
         return false;
-    if (fstat(part->fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != o->size)
+    if (fstat(part->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        (uint64_t)st.st_size != o->size)
         return false;
     if (access(part->journal_path, F_OK) != 0) {
         for (size_t i = 0; i < pieces->count; i++)
@@ -167,7 +168,8 @@ enum i8_status i8i_part_write(struct i8i_part *part, const void *bytes, size_t n
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
-            return i8i_fail_errno(err, done < 0 ? errno : EIO, "cannot write %s", part->path);
+            return i8i_fail_errno(err, done < 0 ? errno : EIO, "cannot write %s",
+                                  part->path);
         from += done;
         offset += (uint64_t)done;
         n -= (size_t)done;
@@ -175,8 +177,8 @@ enum i8_status i8i_part_write(struct i8i_part *part, const void *bytes, size_t n
     return I8_OK;
 }
 
-enum i8_status i8i_part_read(struct i8i_part *part, void *bytes, size_t n, uint64_t offset,
-                             struct i8_error *err)
+enum i8_status i8i_part_read(struct i8i_part *part, void *bytes, size_t n,
+                             uint64_t offset, struct i8_error *err)
 {
     char *to = bytes;
     while (n > 0) {
@@ -213,7 +215,8 @@ enum i8_status i8i_part_sync(struct i8i_part *part, struct i8_error *err)
 static enum i8_status sync_folder(const char *path, struct i8_error *err)
 {
     const char *base = i8i_path_base(path);
-    char *folder = base == path ? i8i_strdup(".") : i8i_strndup(path, (size_t)(base - path));
+    char *folder =
+        base == path ? i8i_strdup(".") : i8i_strndup(path, (size_t)(base - path));
     if (folder == NULL)
         return i8i_nomem(err);
     enum i8_status st = i8i_sync_directory(folder, err);
@@ -230,7 +233,8 @@ enum i8_status i8i_part_commit(struct i8i_part *part, const char *final_path,
     if (unlink(part->journal_path) != 0 && errno != ENOENT)
         return i8i_fail_errno(err, errno, "cannot remove %s", part->journal_path);
     if (rename(part->path, final_path) != 0)
-        return i8i_fail_errno(err, errno, "cannot rename %s to %s", part->path, final_path);
+        return i8i_fail_errno(err, errno, "cannot rename %s to %s", part->path,
+                              final_path);
     return part->durable ? sync_folder(final_path, err) : I8_OK;
 }
 
@@ -238,15 +242,18 @@ uint64_t i8i_part_allocated(const char *path)
 {
     enum { STAT_BLOCK = 512 };
     struct stat st;
-    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_blocks * STAT_BLOCK
-                                                        : 0;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode)
+               ? (uint64_t)st.st_blocks * STAT_BLOCK
+               : 0;
 }
 
-enum i8_status i8i_space_check(const char *path, uint64_t need_bytes, struct i8_error *err)
+enum i8_status i8i_space_check(const char *path, uint64_t need_bytes,
+                               struct i8_error *err)
 {
     struct statvfs fs;
     const char *base = i8i_path_base(path);
-    char *folder = base == path ? i8i_strdup(".") : i8i_strndup(path, (size_t)(base - path));
+    char *folder =
+        base == path ? i8i_strdup(".") : i8i_strndup(path, (size_t)(base - path));
     if (folder == NULL)
         return i8i_nomem(err);
     enum i8_status st = I8_OK;

@@ -11,8 +11,8 @@
 
 struct i8i_part {
     char *path, *journal_path;
-    int fd;         /* of the partial, -1: closed */
-    int journal_fd; /* -1: none (a file of one piece needs none) */
+    int fd;                  /* of the partial, -1: closed */
+    int journal_fd;          /* -1: none (a file of one piece needs none) */
     uint64_t journal_states; /* where in the journal the first piece's state stands */
     bool durable;
 };
@@ -21,9 +21,9 @@ struct i8i_part_options {
     const char *path; /* of the partial */
     const char *hash; /* hex: what the content is to be */
     uint64_t size;
-    bool fresh;    /* whatever is there is thrown away */
-    bool reserve;  /* disk space is allocated, not only looked at */
-    bool durable;  /* syncs are wanted */
+    bool fresh;   /* whatever is there is thrown away */
+    bool reserve; /* disk space is allocated, not only looked at */
+    bool durable; /* syncs are wanted */
 };
 
 /* Opens the partial, with what an earlier run has left of the same content, or a new one
@@ -37,8 +37,8 @@ enum i8_status i8i_part_open(struct i8i_part *part, struct i8i_piecemap *pieces,
 enum i8_status i8i_part_write(struct i8i_part *part, const void *bytes, size_t n,
                               uint64_t offset, struct i8_error *err) I8I_MUST_CHECK;
 /* pread of all n bytes. Thread-safe. */
-enum i8_status i8i_part_read(struct i8i_part *part, void *bytes, size_t n, uint64_t offset,
-                             struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_part_read(struct i8i_part *part, void *bytes, size_t n,
+                             uint64_t offset, struct i8_error *err) I8I_MUST_CHECK;
 /* Notes in the journal what pieces->state says of [first, first + count). Best effort: a
  * note that is lost only costs fetching the piece again. */
 void i8i_part_note(struct i8i_part *part, const struct i8i_piecemap *pieces, size_t first,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing and reading the journal of a partial file. A piece that is 'w' was written while
- * the kernel of that boot was running: as long as it runs, the page cache has the bytes,
- * whatever became of the process. After another boot only 's' counts: it is noted behind
- * an fdatasync.
+ * Writing and reading the journal of a partial file. A piece that is 'w' was written
+ * while the kernel of that boot was running: as long as it runs, the page cache has the
+ * bytes, whatever became of the process. After another boot only 's' counts: it is noted
+ * behind an fdatasync.
  */
 #include "config.h"
 
@@ -82,8 +82,8 @@ bool i8i_journal_read(struct i8i_piecemap *pieces, uint64_t *states, bool *same_
     i8i_json *doc;
     if (i8i_json_parse(&doc, text, header, "journal", NULL) != I8_OK)
         return false;
-    const bool ours = says(doc, "format", I8I_JOURNAL_FORMAT) && says(doc, "hash", hash) &&
-                      counts(doc, "size", pieces->size) &&
+    const bool ours = says(doc, "format", I8I_JOURNAL_FORMAT) &&
+                      says(doc, "hash", hash) && counts(doc, "size", pieces->size) &&
                       counts(doc, "piece", pieces->piece) &&
                       length - header - 1 >= pieces->count;
     *same_boot = ours && says(doc, "boot", boot);

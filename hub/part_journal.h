@@ -21,6 +21,7 @@ enum i8_status i8i_journal_text(char **text, size_t *length, uint64_t *states,
 /* Reads one: marks in *pieces (initialised, all missing) what may be trusted, *same_boot:
  * the journal can go on as it is. False: it is of another content, or damaged. */
 bool i8i_journal_read(struct i8i_piecemap *pieces, uint64_t *states, bool *same_boot,
-                      const char *text, size_t length, const char *hash, const char *boot);
+                      const char *text, size_t length, const char *hash,
+                      const char *boot);
 
 #endif

@@ -24,7 +24,8 @@ uint64_t i8i_piece_bytes(uint64_t size)
     return piece;
 }
 
-enum i8_status i8i_piecemap_init(struct i8i_piecemap *p, uint64_t size, struct i8_error *err)
+enum i8_status i8i_piecemap_init(struct i8i_piecemap *p, uint64_t size,
+                                 struct i8_error *err)
 {
     *p = (struct i8i_piecemap){.size = size, .piece = i8i_piece_bytes(size)};
     p->count = (size_t)(size / p->piece + (size % p->piece != 0));
@@ -88,7 +89,8 @@ bool i8i_piecemap_take(struct i8i_piecemap *p, struct i8i_run *run, size_t most)
     while (i8i_piece_is_done(p, i) || p->taken[i])
         i++;
     run->next = i;
-    for (; i < p->count && i - run->next < most && !i8i_piece_is_done(p, i) && !p->taken[i];
+    for (;
+         i < p->count && i - run->next < most && !i8i_piece_is_done(p, i) && !p->taken[i];
          i++)
         p->taken[i] = true;
     run->end = i;

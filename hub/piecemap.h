@@ -24,8 +24,8 @@ struct i8i_piecemap {
     uint64_t size;  /* bytes of the file */
     uint64_t piece; /* bytes of a piece */
     size_t count;
-    char *state; /* count of I8I_PIECE_… */
-    bool *taken; /* by a run, and not complete yet */
+    char *state;          /* count of I8I_PIECE_… */
+    bool *taken;          /* by a run, and not complete yet */
     size_t untaken;       /* pieces that are missing and not taken */
     size_t first_missing; /* all before it are complete; count: all are */
     size_t search;        /* no untaken missing piece lies before it */
@@ -38,9 +38,9 @@ struct i8i_run {
 };
 
 enum i8_status i8i_piecemap_init(struct i8i_piecemap *p, uint64_t size,
-                               struct i8_error *err) I8I_MUST_CHECK;
+                                 struct i8_error *err) I8I_MUST_CHECK;
 void i8i_piecemap_free(struct i8i_piecemap *p); /* a zeroed one is fine */
-uint64_t i8i_piece_bytes(uint64_t size);    /* of a file of that size */
+uint64_t i8i_piece_bytes(uint64_t size);        /* of a file of that size */
 
 uint64_t i8i_piece_start(const struct i8i_piecemap *p, size_t piece);
 uint64_t i8i_piece_length(const struct i8i_piecemap *p, size_t piece);
