@@ -37,20 +37,14 @@ static int word(const struct arguments *a, const char *option, const char *const
  */
 static int refuse_unavailable(const struct arguments *a)
 {
-    const char *outliers = arg_value(a, "outliers"), *compress = arg_value(a, "compress"),
-               *device = arg_value(a, "device");
+    const char *outliers = arg_value(a, "outliers"), *device = arg_value(a, "device");
     struct i8_error err = {0};
-    if (compress && strcmp(compress, "none") != 0 && strncmp(compress, "zstd", 4) != 0)
-        return usage_error(a, "--compress %s: expected none or zstd[:LEVEL]", compress);
     if (device && strcmp(device, "cpu") != 0 && strncmp(device, "cuda", 4) != 0)
         return usage_error(a, "--device %s: expected cpu or cuda[:N]", device);
     if (arg_given(a, "calibrate") || (outliers && strcmp(outliers, "calibrated") == 0))
         i8i_fail(&err, I8_ERR_UNSUPPORTED,
                  "%s: calibrated outlier columns are not available in this version",
                  arg_given(a, "calibrate") ? "--calibrate" : "--outliers calibrated");
-    else if (compress && strcmp(compress, "none") != 0)
-        i8i_fail(&err, I8_ERR_UNSUPPORTED,
-                 "--compress %s: compression is not available in this version", compress);
     else if (device && strcmp(device, "cpu") != 0)
         i8i_fail(&err, I8_ERR_UNSUPPORTED,
                  "--device %s: converting on a GPU is not available in this version",
@@ -97,6 +91,8 @@ static int print_json(const struct arguments *a, const struct i8_convert_options
     i8i_jw_kv_u64(&w, "kept", r->kept);
     i8i_jw_kv_u64(&w, "source_bytes", r->source_bytes);
     i8i_jw_kv_u64(&w, "output_bytes", r->output_bytes);
+    if (r->at_most)
+        i8i_jw_kv_bool(&w, "at_most", true);
     i8i_jw_kv_u64(&w, "resumed_bytes", r->resumed_bytes);
     if (o->ranks) {
         i8i_jw_kv_u64(&w, "rank", o->ranks->rank);
@@ -130,8 +126,8 @@ static void print_plan(const struct i8_convert_result *r)
     char size[I8I_SIZE_TEXT];
     for (size_t i = 0; i < r->n_files; i++)
         (void)printf("%15" PRIu64 "  %s\n", r->files[i].bytes, r->files[i].name);
-    (void)printf("%15" PRIu64 "  in all: %zu files, %s\n", r->output_bytes, r->n_files,
-                 i8i_size_text(size, r->output_bytes));
+    (void)printf("%15" PRIu64 "  in all: %zu files, %s%s\n", r->output_bytes, r->n_files,
+                 r->at_most ? "at most " : "", i8i_size_text(size, r->output_bytes));
     (void)printf("%15" PRIu64 "  of memory at most (%u jobs): %s\n", r->memory_bytes,
                  r->jobs, i8i_size_text(size, r->memory_bytes));
 }
@@ -171,6 +167,29 @@ static void summarize(const struct i8_log *log, const struct i8_convert_options 
 
 /* ---- the command ---- */
 
+#define MOST_ZSTD_LEVEL 22
+
+/* none, zstd, or zstd:LEVEL */
+static bool read_compression(struct i8_convert_options *o, const struct arguments *a)
+{
+    const char *value = arg_value(a, "compress");
+    if (value == NULL || strcmp(value, "none") == 0)
+        return true;
+    o->compression = I8_COMPRESSION_ZSTD;
+    if (strcmp(value, "zstd") == 0)
+        return true;
+    if (strncmp(value, "zstd:", 5) == 0 && value[5] >= '1' && value[5] <= '9') {
+        char *end;
+        const long level = strtol(value + 5, &end, 10);
+        o->compression_level = (int)level;
+        if (*end == '\0' && level <= MOST_ZSTD_LEVEL)
+            return true;
+    }
+    usage_error(a, "--compress %s: expected none, zstd, or zstd:1 to zstd:%d", value,
+                MOST_ZSTD_LEVEL);
+    return false;
+}
+
 static bool read_options(struct i8_convert_options *o, const struct arguments *a)
 {
     uint64_t jobs = 0;
@@ -183,7 +202,8 @@ static bool read_options(struct i8_convert_options *o, const struct arguments *a
     o->allow_nonfinite = arg_given(a, "allow-nonfinite");
     o->no_hash = arg_given(a, "no-hash");
     o->force = arg_given(a, "force");
-    if (!arg_double(&o->outlier_threshold, a, "outlier-threshold", 0, 65504) ||
+    if (!read_compression(o, a) ||
+        !arg_double(&o->outlier_threshold, a, "outlier-threshold", 0, 65504) ||
         !arg_size(&o->max_shard_bytes, a, "max-shard-size") ||
         !arg_uint(&jobs, a, "jobs", 1, 1024) || !arg_size(&o->ram_bytes, a, "ram"))
         return false;
@@ -299,7 +319,8 @@ static const struct option_spec options[] = {
     {.name = "compress",
      .arg = "METHOD",
      .fallback = "none",
-     .help = "none, or zstd[:LEVEL] for the shards"},
+     .help = "none, or zstd[:LEVEL] (1 to 22, default 1) for the shards: NAME.zst, which "
+             "int8tool reads in place and 'zstd -d' unpacks"},
     {.name = "no-hash", .help = "leave out the SHA-256 of sources and outputs"},
     {.name = "jobs", .arg = "N", .help = "threads (default: one a processor)"},
     {.name = "ram", .arg = "SIZE", .help = "the most memory to use"},

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "base/hash.h"
+#include "convert/packed.h"
 #include "convert/rank_run.h"
 
 #include <inttypes.h>
@@ -60,17 +61,25 @@ static enum i8_status describe(struct i8_convert_result *r,
     r->converted = p->n_converted;
     r->kept = p->n_kept;
     r->source_bytes = p->source_bytes;
-    r->output_bytes = p->output_bytes;
     r->files = i8i_calloc(p->n_outputs + 1, sizeof *r->files);
     r->kept_for = i8i_calloc(p->n_kept, sizeof *r->kept_for);
     if (r->files == NULL || r->kept_for == NULL)
         return i8i_nomem(err);
     enum i8_status st = I8_OK;
-    for (size_t i = 0; i < p->n_outputs && st == I8_OK; i++)
-        st = add_file(r, p->outputs[i].name, p->outputs[i].bytes, p->outputs[i].sha256,
-                      err);
+    for (size_t i = 0; i < p->n_outputs && st == I8_OK; i++) {
+        const struct i8i_output_file *f = &p->outputs[i];
+        if (f->frames && !f->packed) {
+            st = add_file(r, f->packed_name, i8i_packed_most_bytes(f), "", err);
+            r->at_most = true;
+        } else {
+            st = add_file(r, f->name, f->bytes, f->sha256, err);
+        }
+    }
     if (st == I8_OK)
         st = add_file(r, I8I_MANIFEST_NAME, p->manifest_bytes, manifest_sha256, err);
+    r->output_bytes = 0;
+    for (size_t i = 0; i < r->n_files; i++)
+        r->output_bytes += r->files[i].bytes;
     for (size_t i = 0; i < p->n_kept; i++)
         add_kept(r, &p->kept[i]);
     return st;
@@ -94,10 +103,11 @@ static enum i8_status check_unchanged(const struct i8i_convert_plan *p,
     for (size_t i = 0; i < p->n_inputs; i++) {
         const struct i8i_input_file *in = &p->inputs[i];
         struct stat info;
-        if (in->source->fd < 0 || fstat(in->source->fd, &info) != 0)
+        const struct i8i_source *stored = i8i_source_stored(in->source);
+        if (stored->fd < 0 || fstat(stored->fd, &info) != 0)
             continue;
         int64_t mtime = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-        if ((uint64_t)info.st_size != in->bytes || mtime != in->mtime_ns)
+        if ((uint64_t)info.st_size != stored->size || mtime != in->mtime_ns)
             return i8i_fail(err, I8_ERR_DATA, "%s: changed while it was being converted",
                             in->source->name);
     }
@@ -106,7 +116,7 @@ static enum i8_status check_unchanged(const struct i8i_convert_plan *p,
 
 /* Composes the manifest, now that all digests are known, and notes its own. */
 static enum i8_status compose(char **manifest, size_t *bytes, char sha256[I8_SHA256_HEX],
-                              const struct i8i_convert_plan *p, struct i8_error *err)
+                              struct i8i_convert_plan *p, struct i8_error *err)
 {
     struct i8i_hash *h = NULL;
     sha256[0] = '\0';
@@ -118,6 +128,8 @@ static enum i8_status compose(char **manifest, size_t *bytes, char sha256[I8_SHA
                             I8I_MANIFEST_NAME);
     }
     enum i8_status st = i8i_convert_manifest(manifest, bytes, p, err);
+    if (st == I8_OK && p->pack_level > 0) /* sizes have as many digits as they have */
+        p->manifest_bytes = *bytes;
     if (st == I8_OK && *bytes != p->manifest_bytes)
         st = i8i_fail(err, I8_ERR_DATA, "%s: planned %" PRIu64 " bytes, has %zu",
                       I8I_MANIFEST_NAME, p->manifest_bytes, *bytes);
@@ -157,6 +169,15 @@ enum i8_status i8i_conversion_work(struct i8i_conversion *r,
     return st == I8_OK ? check_unchanged(r->plan, err) : st;
 }
 
+/* Shards that are complete, and plain, into their compressed form. */
+static enum i8_status pack(struct i8i_conversion *r, struct i8_error *err)
+{
+    unsigned jobs;
+    uint64_t memory;
+    (void)i8i_pipeline_pack_size(&jobs, &memory, r->plan);
+    return i8i_pack_outputs(r->staging, jobs ? jobs : 1, err);
+}
+
 enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
                                      const struct i8i_pipeline_task *task,
                                      struct i8_error *err)
@@ -167,6 +188,8 @@ enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
     if (st == I8_OK && !r->complete)
         st = i8i_fail(err, I8_ERR_IO, "%s: journals are gone that said what is done",
                       r->staging->directory);
+    if (st == I8_OK && r->plan->pack_level > 0)
+        st = pack(r, err);
     if (st == I8_OK)
         st = compose(&manifest, &bytes, r->manifest_sha256, r->plan, err);
     if (st == I8_OK)

@@ -43,8 +43,9 @@ struct i8i_piece *i8i_plan_add_piece(struct i8i_convert_plan *p, struct i8_error
     return piece;
 }
 
-static int64_t mtime_ns(const struct i8i_source *s)
+static int64_t mtime_ns(const struct i8i_source *source)
 {
+    const struct i8i_source *s = i8i_source_stored(source);
     struct stat info;
     if (s->fd < 0 || fstat(s->fd, &info) != 0)
         return 0;
@@ -160,7 +161,7 @@ static enum i8_status finish(struct i8i_convert_plan *p, struct i8_error *err)
     free(manifest);
     p->manifest_bytes = bytes;
     p->output_bytes = bytes;
-    p->table_bytes = p->n_pieces * sizeof *p->pieces + p->n_kept * sizeof *p->kept;
+    p->table_bytes += p->n_pieces * sizeof *p->pieces + p->n_kept * sizeof *p->kept;
     for (size_t i = 0; i < p->n_outputs; i++) {
         p->output_bytes += p->outputs[i].bytes;
         p->table_bytes += p->outputs[i].head_bytes;

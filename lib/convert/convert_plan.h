@@ -55,6 +55,13 @@ struct i8i_output_file {
     const char *head; /* bytes known from the start, at offset 0: a header, or all */
     size_t head_bytes;
     char sha256[I8_SHA256_HEX];
+    /* --compress: how the content is cut; NULL: it is written as it is. name and bytes
+     * are the plain file's until it is packed, then the other one's (packed.h). */
+    const uint32_t *frames; /* bytes of each */
+    size_t n_frames;
+    bool packed;
+    const char *plain_name, *packed_name;
+    uint64_t plain_bytes;
 };
 
 struct i8i_kept_tensor {
@@ -81,6 +88,8 @@ struct i8i_convert_plan {
     uint64_t output_bytes; /* of all files, the manifest included */
     uint64_t manifest_bytes;
     uint64_t table_bytes;   /* what the plan itself takes, roughly */
+    int pack_level;         /* of zstd; 0: nothing is compressed */
+    uint64_t encoder_bytes; /* of memory, for compressing one frame at that level */
     struct i8i_arena arena; /* names and generated file contents */
     size_t pieces_capacity, inputs_capacity, outputs_capacity, kept_capacity;
 };

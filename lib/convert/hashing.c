@@ -52,7 +52,9 @@ enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan 
             .output = true, .file = i, .bytes = f->bytes, .hex = f->sha256};
         const char *known =
             staging->resumed[i] ? i8i_record_digest(&staging->record, 'o', i) : NULL;
-        st = start_stream(h, &s, task->hash_outputs == NULL || task->hash_outputs[i],
+        const bool final = f->frames == NULL || f->packed; /* or it is hashed as packed */
+        st = start_stream(h, &s,
+                          final && (task->hash_outputs == NULL || task->hash_outputs[i]),
                           known, err);
     }
     for (size_t i = 0; i < plan->n_inputs && st == I8_OK; i++) {

@@ -59,6 +59,8 @@ static void hash_target(struct i8i_hash *h, const struct i8i_convert_plan *p)
 {
     hash_u64(h, p->options->rounding);
     hash_u64(h, p->options->layout);
+    if (p->pack_level > 0)
+        hash_u64(h, (uint64_t)p->pack_level);
     for (size_t i = 0; i < p->n_outputs; i++) {
         hash_text(h, p->outputs[i].name);
         hash_u64(h, p->outputs[i].bytes);

@@ -88,6 +88,14 @@ enum i8_status i8i_journal_add_digest(struct i8i_journal *j, char kind, size_t i
     return append(j, line, err);
 }
 
+enum i8_status i8i_journal_add_packed(struct i8i_journal *j, size_t output,
+                                      uint64_t bytes, struct i8_error *err)
+{
+    char line[I8I_JOURNAL_LINE_BYTES];
+    snprintf(line, sizeof line, "z %zu %" PRIu64 "\n", output, bytes);
+    return append(j, line, err);
+}
+
 uint64_t i8i_journal_position(struct i8i_journal *j)
 {
     pthread_mutex_lock(&j->lock);

@@ -60,6 +60,10 @@ enum i8_status i8i_journal_add(struct i8i_journal *j, const struct i8i_range *ra
 enum i8_status i8i_journal_add_digest(struct i8i_journal *j, char kind, size_t index,
                                       const char *hex,
                                       struct i8_error *err) I8I_MUST_CHECK;
+/* An output is packed into a file of `bytes`. */
+enum i8_status i8i_journal_add_packed(struct i8i_journal *j, size_t output,
+                                      uint64_t bytes,
+                                      struct i8_error *err) I8I_MUST_CHECK;
 /* The journal's length now, to be handed to mark_durable once all data is synced. */
 uint64_t i8i_journal_position(struct i8i_journal *j);
 enum i8_status i8i_journal_mark_durable(struct i8i_journal *j, uint64_t position,

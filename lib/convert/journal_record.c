@@ -49,6 +49,7 @@ void i8i_record_free(struct i8i_record *r)
 {
     free(r->ranges);
     free(r->digests);
+    free(r->packed);
     *r = (struct i8i_record){0};
 }
 
@@ -66,6 +67,14 @@ static bool add_digest(struct i8i_record *r, const struct i8i_digest *d)
                   sizeof *r->digests))
         return false;
     r->digests[r->n_digests++] = *d;
+    return true;
+}
+
+static bool add_packed(struct i8i_record *r, const struct i8i_packed *k)
+{
+    if (!i8i_grow(&r->packed, &r->packed_capacity, r->n_packed + 1, sizeof *r->packed))
+        return false;
+    r->packed[r->n_packed++] = *k;
     return true;
 }
 
@@ -87,6 +96,7 @@ static bool take_line(struct i8i_record *record, const char *line, bool trusted,
 {
     struct i8i_range r;
     struct i8i_digest d;
+    struct i8i_packed k;
     char end;
     if (sscanf(line, "r %zu %" SCNu64 " %" SCNu64 "%c", &r.piece, &r.first, &r.count,
                &end) == 3) {
@@ -98,6 +108,10 @@ static bool take_line(struct i8i_record *record, const char *line, bool trusted,
         strlen(d.hex) == I8I_HASH_HEX - 1) {
         d.kind = line[0];
         *nomem = trusted && !add_digest(record, &d);
+        return true;
+    }
+    if (sscanf(line, "z %zu %" SCNu64 "%c", &k.output, &k.bytes, &end) == 2) {
+        *nomem = trusted && !add_packed(record, &k);
         return true;
     }
     if (strcmp(line, "p") == 0) {

@@ -14,11 +14,18 @@ struct i8i_digest {
     char hex[I8I_HASH_HEX];
 };
 
+struct i8i_packed { /* an output, packed into so many bytes */
+    size_t output;
+    uint64_t bytes;
+};
+
 struct i8i_record {           /* all zeros: nothing is done */
     struct i8i_range *ranges; /* sorted by piece and first; may overlap */
     size_t n_ranges, ranges_capacity;
     struct i8i_digest *digests;
     size_t n_digests, digests_capacity;
+    struct i8i_packed *packed;
+    size_t n_packed, packed_capacity;
     bool publishing; /* all was complete, and files began to get their names */
 };
 

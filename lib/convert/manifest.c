@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "convert/convert_plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,8 +54,9 @@ static void write_source(struct i8i_json_writer *w, const struct i8i_convert_pla
     free(path);
 }
 
-static void write_options(struct i8i_json_writer *w, const struct i8_convert_options *o)
+static void write_options(struct i8i_json_writer *w, const struct i8i_convert_plan *p)
 {
+    const struct i8_convert_options *o = p->options;
     static const char *const layouts[] = {"bnb", "compressed-tensors"};
     static const char *const roundings[] = {"cuda", "cpu"};
     static const char *const readers[] = {"transformers5", "transformers4", "int8tool",
@@ -66,6 +68,11 @@ static void write_options(struct i8i_json_writer *w, const struct i8_convert_opt
     i8i_jw_kv_string(w, "rest_dtype",
                      o->rest_dtype == I8_DTYPE_INVALID ? "stored"
                                                        : i8_dtype_name(o->rest_dtype));
+    if (p->pack_level > 0) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "zstd:%d", p->pack_level);
+        i8i_jw_kv_string(w, "compression", text);
+    }
 }
 
 enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
@@ -77,7 +84,7 @@ enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
     i8i_jw_begin_object(&w);
     i8i_jw_kv_u64(&w, "format", 1);
     i8i_jw_kv_string(&w, "int8tool", i8_version());
-    write_options(&w, p->options);
+    write_options(&w, p);
     write_source(&w, p);
     i8i_jw_key(&w, "converted");
     i8i_jw_begin_array(&w);

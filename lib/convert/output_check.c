@@ -74,9 +74,12 @@ static enum i8_status check_not_model(const struct i8i_convert_plan *p,
 static bool is_output(const struct i8i_convert_plan *p, const char *name, size_t length)
 {
     for (size_t i = 0; i < p->n_outputs; i++) {
-        if (strncmp(p->outputs[i].name, name, length) == 0 &&
-            p->outputs[i].name[length] == '\0')
-            return true;
+        const struct i8i_output_file *f = &p->outputs[i];
+        const char *const names[] = {f->name, f->packed_name};
+        for (int k = 0; k < 2 && names[k]; k++) {
+            if (strncmp(names[k], name, length) == 0 && names[k][length] == '\0')
+                return true;
+        }
     }
     return false;
 }

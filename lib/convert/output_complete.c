@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "convert/output_check.h"
+#include "convert/packed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,20 @@ static bool take_digests(struct i8i_convert_plan *p, const i8i_json *doc)
     return i == p->n_inputs && k == p->n_outputs;
 }
 
+/* Sees outputs as packed where the manifest has them so. */
+static void take_packed(struct i8i_convert_plan *p, const i8i_json *doc)
+{
+    const i8i_json *entry = i8i_json_first(i8i_json_get(doc, "files"));
+    for (size_t k = 0; entry && k < p->n_outputs; entry = i8i_json_next(entry), k++) {
+        const char *name = i8i_json_string(i8i_json_get(entry, "name"));
+        uint64_t bytes;
+        if (p->outputs[k].frames && name &&
+            strcmp(name, p->outputs[k].packed_name) == 0 &&
+            i8i_json_u64(&bytes, i8i_json_get(entry, "bytes")))
+            i8i_output_show_packed(&p->outputs[k], bytes);
+    }
+}
+
 static bool all_there(const struct i8i_convert_plan *p)
 {
     bool there = true;
@@ -75,19 +90,28 @@ enum i8_status i8i_output_is_complete(bool *complete, struct i8i_convert_plan *p
     char *text = NULL;
     size_t length = 0;
     i8i_json *doc = NULL;
+    bool *packed = i8i_calloc(p->n_outputs, sizeof *packed);
     *complete = false;
+    for (size_t i = 0; packed && i < p->n_outputs; i++)
+        packed[i] = p->outputs[i].packed;
     char *path = i8i_path_join(p->options->output, I8I_MANIFEST_NAME);
-    enum i8_status st = path ? I8_OK : i8i_nomem(err);
+    enum i8_status st = path && packed ? I8_OK : i8i_nomem(err);
     /* Something else under the name, or unreadable: the usual checks judge it. */
-    if (st == I8_OK && i8i_is_file(path) && all_there(p) &&
+    if (st == I8_OK && i8i_is_file(path) &&
         i8i_read_file(&text, &length, path, MAX_MANIFEST_BYTES, NULL) == I8_OK &&
-        i8i_json_read_file(&doc, path, MAX_MANIFEST_BYTES, NULL) == I8_OK &&
-        take_digests(p, doc))
-        st = compare(complete, p, text, length, err);
+        i8i_json_read_file(&doc, path, MAX_MANIFEST_BYTES, NULL) == I8_OK) {
+        take_packed(p, doc);
+        if (all_there(p) && take_digests(p, doc))
+            st = compare(complete, p, text, length, err);
+    }
     for (size_t i = 0; i < p->n_inputs && !*complete; i++)
         p->inputs[i].sha256[0] = '\0';
-    for (size_t i = 0; i < p->n_outputs && !*complete; i++)
+    for (size_t i = 0; i < p->n_outputs && !*complete; i++) {
         p->outputs[i].sha256[0] = '\0';
+        if (p->outputs[i].packed && packed && !packed[i])
+            i8i_output_show_plain(&p->outputs[i]);
+    }
+    free(packed);
     i8i_json_free(doc);
     free(text);
     free(path);

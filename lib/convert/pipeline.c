@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "convert/hashing.h"
+#include "convert/packed.h"
 #include "convert/pipeline.h"
 #include "convert/work_block.h"
 
@@ -252,6 +253,20 @@ static void work(void *ctx, size_t item, unsigned thread)
 
 /* ---- before and after ---- */
 
+bool i8i_pipeline_pack_size(unsigned *jobs, uint64_t *memory_bytes,
+                            const struct i8i_convert_plan *plan)
+{
+    const struct i8_convert_options *o = plan->options;
+    const uint64_t fixed = BASE_BYTES + plan->table_bytes;
+    uint64_t room = 0;
+    if (o->ram_bytes > 0)
+        room = o->ram_bytes > fixed ? o->ram_bytes - fixed : 1;
+    *jobs = o->jobs ? o->jobs : i8i_processors();
+    i8i_pack_size(jobs, memory_bytes, plan, room);
+    *memory_bytes += fixed;
+    return *jobs > 0;
+}
+
 enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  uint64_t *memory_bytes,
                                  const struct i8i_convert_plan *plan,
@@ -277,6 +292,17 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
             *block_bytes = (size_t)block & ~(size_t)4095;
     }
     *memory_bytes = fixed + *jobs * (2 * (uint64_t)*block_bytes + JOB_BYTES);
+    if (plan->pack_level == 0)
+        return I8_OK;
+    unsigned packers;
+    uint64_t bytes;
+    if (!i8i_pipeline_pack_size(&packers, &bytes, plan)) {
+        char have[I8I_SIZE_TEXT], need[I8I_SIZE_TEXT];
+        return i8i_fail(err, I8_ERR_ARG, "--ram %s: compressing needs at least %s",
+                        i8i_size_text(have, o->ram_bytes), i8i_size_text(need, bytes));
+    }
+    if (*memory_bytes < bytes)
+        *memory_bytes = bytes;
     return I8_OK;
 }
 

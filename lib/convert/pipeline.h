@@ -38,6 +38,10 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  const struct i8i_convert_plan *plan,
                                  const struct i8i_convert_tuning *tuning,
                                  struct i8_error *err) I8I_MUST_CHECK;
+/* The same for packing what the pipeline has written. False if the memory is not enough
+ * for one thread; *memory_bytes is then what one takes. */
+bool i8i_pipeline_pack_size(unsigned *jobs, uint64_t *memory_bytes,
+                            const struct i8i_convert_plan *plan);
 /* Fills its part of the .part files, and the digests of inputs and outputs: those asked
  * for, where they are complete, and those that the record knows. */
 enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,

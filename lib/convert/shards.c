@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "convert/convert_plan.h"
+#include "convert/packed.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,6 +70,8 @@ static enum i8_status lay_out(struct i8i_convert_plan *p,
                                     NULL, err);
     if (st == I8_OK)
         st = i8i_plan_add_output(p, &output, name, file_bytes, header, header_bytes, err);
+    if (st == I8_OK)
+        st = i8i_pack_plan(p, output, entries, count, err);
     for (size_t i = 0; i < count && st == I8_OK; i++) {
         struct i8i_output_tensor *t = &tensors[i8i_map_get(&by_name, entries[i].name)];
         t->offset = entries[i].offset;
@@ -114,6 +116,8 @@ static enum i8_status add_index(struct i8i_convert_plan *p,
     i8i_jw_begin_object(&w);
     for (size_t i = 0; i < count; i++) {
         shard_name(name, tensors[i].file, shards);
+        if (p->options->compression != I8_COMPRESSION_NONE)
+            memcpy(name + strlen(name), I8I_ZST, sizeof I8I_ZST);
         i8i_jw_kv_string(&w, tensors[i].name, name);
     }
     i8i_jw_end_object(&w);

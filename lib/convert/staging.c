@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/size.h"
+#include "convert/packed.h"
 #include "convert/staging.h"
 
 #include <errno.h>
@@ -26,21 +27,37 @@ char *i8i_staging_part_name(const struct i8i_staging *s, size_t output)
 
 /* ---- space ---- */
 
+/* What DIR/NAME.part takes on the disk already. */
+static enum i8_status held_by(uint64_t *bytes, const struct i8i_staging *s,
+                              const char *name, struct i8_error *err)
+{
+    struct stat info;
+    char *part = i8i_format("%s/%s.part", s->directory, name);
+    if (part == NULL)
+        return i8i_nomem(err);
+    if (stat(part, &info) == 0)
+        *bytes += (uint64_t)info.st_blocks * 512;
+    free(part);
+    return I8_OK;
+}
+
 static enum i8_status check_space(const struct i8i_staging *s, struct i8_error *err)
 {
     struct statvfs fs;
-    uint64_t need = s->plan->output_bytes;
+    uint64_t need = s->plan->output_bytes, packed = 0, held = 0;
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
-        struct stat info;
-        char *part = i8i_staging_part_name(s, i);
-        if (part == NULL)
-            return i8i_nomem(err);
-        if (stat(part, &info) == 0) {
-            uint64_t held = (uint64_t)info.st_blocks * 512;
-            need -= held < need ? held : need;
+        const struct i8i_output_file *f = &s->plan->outputs[i];
+        enum i8_status st = held_by(&held, s, f->name, err);
+        if (st == I8_OK && f->frames) {
+            const uint64_t most = i8i_packed_most_bytes(f);
+            packed = most > packed ? most : packed;
+            st = held_by(&held, s, f->packed_name, err);
         }
-        free(part);
+        if (st != I8_OK)
+            return st;
     }
+    need += packed; /* one shard at a time stands there in both forms */
+    need -= held < need ? held : need;
     if (statvfs(s->directory, &fs) != 0)
         return i8i_fail_errno(err, errno, "cannot ask for the free space of %s",
                               s->directory);
@@ -124,7 +141,7 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
     if (st == I8_OK)
         st = size_part(s->files[i], part, f->bytes, err);
     /* No journal line speaks of the head: it is written by every run. */
-    if (st == I8_OK && f->head_bytes > 0)
+    if (st == I8_OK && f->head_bytes > 0 && !f->packed)
         st = i8i_outfile_write_at(s->files[i], f->head, f->head_bytes, 0, err);
 out:
     free(path);
@@ -132,11 +149,66 @@ out:
     return st;
 }
 
+/* ---- packed outputs ---- */
+
+static void remove_plain_part(const struct i8i_staging *s, size_t output)
+{
+    const char *name = s->plan->outputs[output].plain_name;
+    char *part = i8i_format("%s/%s.part", s->directory, name);
+    if (part)
+        unlink(part);
+    free(part);
+}
+
+/* Outputs that the record says are packed are seen as such; so are those that another
+ * rank has packed while we had their plain form open. */
+static enum i8_status show_packed(struct i8i_staging *s, struct i8_error *err)
+{
+    enum i8_status st = I8_OK;
+    for (size_t i = 0; i < s->record.n_packed && st == I8_OK; i++) {
+        const struct i8i_packed *k = &s->record.packed[i];
+        if (k->output >= s->plan->n_outputs || s->plan->outputs[k->output].packed ||
+            s->plan->outputs[k->output].frames == NULL)
+            continue;
+        i8i_output_show_packed(&s->plan->outputs[k->output], k->bytes);
+        remove_plain_part(s, k->output);
+        if (s->files[k->output]) {
+            i8i_outfile_abort(s->files[k->output], true);
+            s->files[k->output] = NULL;
+            st = open_part(s, k->output, err);
+        }
+    }
+    return st;
+}
+
+enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,
+                                       struct i8i_outfile *packed, uint64_t bytes,
+                                       const char *sha256, struct i8_error *err)
+{
+    struct i8i_output_file *f = &s->plan->outputs[output];
+    i8i_outfile_abort(s->files[output], true);
+    s->files[output] = packed;
+    i8i_output_show_packed(f, bytes);
+    enum i8_status st = i8i_journal_add_packed(s->journal, output, bytes, err);
+    if (st == I8_OK && sha256) {
+        memcpy(f->sha256, sha256, I8_SHA256_HEX);
+        st = i8i_journal_add_digest(s->journal, 'o', output, sha256, err);
+    }
+    if (st == I8_OK)
+        st = i8i_staging_make_durable(s, err);
+    if (st == I8_OK)
+        remove_plain_part(s, output);
+    return st;
+}
+
 enum i8_status i8i_staging_refresh(struct i8i_staging *s, struct i8_error *err)
 {
-    return i8i_record_read(&s->record, s->directory, &s->id, i8i_journal_name(s->journal),
-                           !s->shared, err);
+    enum i8_status st = i8i_record_read(&s->record, s->directory, &s->id,
+                                        i8i_journal_name(s->journal), !s->shared, err);
+    return st == I8_OK ? show_packed(s, err) : st;
 }
+
+/* ---- journals ---- */
 
 static enum i8_status open_journals(struct i8i_staging *s, bool discard,
                                     struct i8_error *err)
@@ -170,6 +242,10 @@ static enum i8_status open_alone(struct i8i_staging *s, struct i8_error *err)
     if (replace || (st == I8_OK && part_is_lost(s))) {
         i8i_journal_close(s->journal, false);
         s->journal = NULL;
+        for (size_t i = 0; i < s->plan->n_outputs; i++) {
+            if (s->plan->outputs[i].packed)
+                i8i_output_show_plain(&s->plan->outputs[i]);
+        }
         st = open_journals(s, true, err);
     }
     return st;

@@ -42,6 +42,12 @@ enum i8_status i8i_staging_sync(struct i8i_staging *s,
 /* Opens an output for reading, wherever it stands by now. */
 enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_staging *s,
                                      size_t output, struct i8_error *err) I8I_MUST_CHECK;
+/* An output has been packed: from now on it is `packed` (taken over) with `bytes` and
+ * `sha256` (NULL: not hashed). Journals that, syncs, removes the plain .part file. */
+enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,
+                                       struct i8i_outfile *packed, uint64_t bytes,
+                                       const char *sha256,
+                                       struct i8_error *err) I8I_MUST_CHECK;
 /* publish.c: everything is complete: syncs, renames, removes what --force replaces,
  * writes the manifest last, removes the journals. Several ranks may do it at the same
  * time. */

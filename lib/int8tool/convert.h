@@ -47,6 +47,13 @@ struct i8_rank_group {
     void *ctx;
 };
 
+/* How the shards are stored. */
+enum i8_compression {
+    I8_COMPRESSION_NONE,
+    I8_COMPRESSION_ZSTD, /* NAME.zst in zstd's seekable format; a build may lack it */
+};
+#define I8_ZSTD_LEVEL 1 /* where compression_level is 0; int8 gains nothing from more */
+
 struct i8_convert_options {
     const char *model;  /* a directory with config.json and weights, or a weights file */
     const char *output; /* a directory: new, empty, or with our own unfinished work */
@@ -61,8 +68,10 @@ struct i8_convert_options {
     bool force;               /* replace an earlier conversion in `output` */
     const char *const *skip_modules; /* paths, NULL-terminated; NULL: none */
     uint64_t max_shard_bytes;        /* of tensor data in a file; 0: 5 GB */
-    unsigned jobs;                   /* threads; 0: one a processor */
-    uint64_t ram_bytes; /* the most memory for buffers and tables; 0: no cap */
+    enum i8_compression compression;
+    int compression_level; /* 1 … 22; 0: I8_ZSTD_LEVEL */
+    unsigned jobs;         /* threads; 0: one a processor */
+    uint64_t ram_bytes;    /* the most memory for buffers and tables; 0: no cap */
     const struct i8_rank_group *ranks;  /* NULL: this process alone */
     const struct i8_log *log;           /* warnings and notes; may be NULL */
     const struct i8_progress *progress; /* bytes of source done; may be NULL */
@@ -87,11 +96,12 @@ struct i8_convert_kept {
 };
 
 struct i8_convert_result {
-    size_t tensors;         /* in the source */
-    size_t converted;       /* weights that became int8 */
-    size_t kept;            /* tensors that did not */
-    uint64_t source_bytes;  /* of the source's tensors */
-    uint64_t output_bytes;  /* of all files written, the manifest included */
+    size_t tensors;        /* in the source */
+    size_t converted;      /* weights that became int8 */
+    size_t kept;           /* tensors that did not */
+    uint64_t source_bytes; /* of the source's tensors */
+    uint64_t output_bytes; /* of all files written, the manifest included */
+    bool at_most; /* dry run with compression: sizes are the most that they can be */
     uint64_t resumed_bytes; /* of the source, done by an interrupted run before this */
     uint64_t memory_bytes;  /* bound on buffers and tables */
     bool complete; /* the output has its final names; else other ranks have work left */
