@@ -9,13 +9,8 @@
 
 /* clang-format off: one a line */
 const struct command *const commands[] = {
-    &command_plan,
-    &command_convert,
-    &command_verify,
-    &command_generate,
-    &command_inspect,
-    &command_devices,
-    NULL,
+    &command_plan,     &command_convert, &command_unpack,  &command_verify,
+    &command_generate, &command_inspect, &command_devices, NULL,
 };
 /* clang-format on */
 

@@ -8,6 +8,7 @@ src_int8tool_SOURCES = \
   src/cmd_inspect.c \
   src/cmd_plan.c \
   src/cmd_verify.c \
+  src/cmd_unpack.c \
   src/command.h src/commands.c \
   src/completions.c \
   src/help.c src/help.h \

@@ -34,7 +34,8 @@ enum i8_status ranks_mpi_open(struct i8_rank_group *group, struct i8_error *err)
     if (count > (int)MAX_RANKS) {
         MPI_Finalize();
         return i8i_fail(err, I8_ERR_UNSUPPORTED,
-                        "--ranks mpi: %d ranks, at most %u are possible", count, MAX_RANKS);
+                        "--ranks mpi: %d ranks, at most %u are possible", count,
+                        MAX_RANKS);
     }
     *group = (struct i8_rank_group){
         .rank = (unsigned)rank, .count = (unsigned)count, .agree = agree};

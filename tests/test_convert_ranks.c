@@ -213,8 +213,8 @@ START_TEST(killed_at_any_moment)
         pid_t children[MOST];
         for (unsigned i = 0; i < count; i++) {
             random = random * 1103515245 + 12345;
-            children[i] =
-                start_rank(out, i, count == 1 ? 0 : count, 1 + (int)(random / 65536 % 12));
+            children[i] = start_rank(out, i, count == 1 ? 0 : count,
+                                     1 + (int)(random / 65536 % 12));
         }
         for (unsigned i = 0; i < count; i++)
             came_through(children[i]);
@@ -223,7 +223,8 @@ START_TEST(killed_at_any_moment)
 }
 END_TEST
 
-/* What an interrupted process alone has done is not done again, and the other way round. */
+/* What an interrupted process alone has done is not done again, and the other way round.
+ */
 START_TEST(alone_then_ranks_then_alone)
 {
     const char *out = kept_path(dir, "out");
@@ -306,7 +307,8 @@ END_TEST
 START_TEST(refused)
 {
     const char *out = kept_path(dir, "out");
-    const struct i8_rank_group group = {.rank = 1, .count = 2}, none = {.rank = 2, .count = 2};
+    const struct i8_rank_group group = {.rank = 1, .count = 2},
+                               none = {.rank = 2, .count = 2};
     ck_assert(!run_rank(out, 0, 2));
 
     struct conversion c = to("out");
@@ -317,8 +319,7 @@ START_TEST(refused)
     conversion_run(&c, I8_ERR_REFUSED);
     ck_assert_ptr_nonnull(strstr(c.err.message, "other options"));
     c.options.rounding = I8_ROUNDING_CUDA;
-    ck_assert_int_eq(
-        unlink(kept_path(out, "model-00001-of-00005.safetensors.part")), 0);
+    ck_assert_int_eq(unlink(kept_path(out, "model-00001-of-00005.safetensors.part")), 0);
     conversion_run(&c, I8_ERR_DATA);
     ck_assert_ptr_nonnull(strstr(c.err.message, "is gone"));
     /* A process alone has all in its hands, and begins anew. */

@@ -108,32 +108,13 @@ static enum i8_status add_companion(void *ctx, const char *name, uint64_t size,
     struct i8i_convert_plan *p = l->plan;
     if (!is_companion(name) || (l->skip && in_folder(name, l->skip)))
         return I8_OK;
-    if (!i8i_grow(&p->inputs, &p->inputs_capacity, p->n_inputs + 1, sizeof *p->inputs))
-        return i8i_nomem(err);
-    struct i8i_input_file *in = &p->inputs[p->n_inputs];
-    *in = (struct i8i_input_file){.bytes = size, .owned = true};
-    in->name = i8i_arena_strdup(&p->arena, name);
-    if (in->name == NULL)
-        return i8i_nomem(err);
-    enum i8_status st = i8i_tree_open(p->model->tree, &in->source, name, err);
-    if (st != I8_OK)
-        return st;
-    uint32_t index = (uint32_t)p->n_inputs++, output;
-    in->bytes = in->source->size;
-    st = i8i_plan_add_output(p, &output, name, in->bytes, NULL, 0, err);
-    if (st != I8_OK)
-        return st;
-    in->same_as = (int)output;
-    struct i8i_piece *piece = i8i_plan_add_piece(p, err);
-    if (piece == NULL)
-        return I8_ERR_NOMEM;
-    piece->kind = I8I_PIECE_COPY;
-    piece->name = in->name;
-    piece->input = index;
-    piece->output = output;
-    piece->units = in->bytes;
-    piece->unit_in = piece->unit_out = 1;
-    return I8_OK;
+    const uint32_t input = (uint32_t)p->n_inputs;
+    uint32_t output;
+    (void)size;
+    enum i8_status st = i8i_plan_add_input(p, name, NULL, err);
+    if (st == I8_OK)
+        st = i8i_plan_add_output(p, &output, name, p->inputs[input].bytes, NULL, 0, err);
+    return st == I8_OK ? i8i_plan_copy_file(p, input, output, err) : st;
 }
 
 enum i8_status i8i_convert_companions(struct i8i_convert_plan *p, struct i8_error *err)

@@ -190,6 +190,8 @@ enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
                       r->staging->directory);
     if (st == I8_OK && r->plan->pack_level > 0)
         st = pack(r, err);
+    if (st == I8_OK && r->plan->packed_manifest)
+        st = i8i_unpack_check(r->plan, err);
     if (st == I8_OK)
         st = compose(&manifest, &bytes, r->manifest_sha256, r->plan, err);
     if (st == I8_OK)
@@ -239,6 +241,25 @@ static enum i8_status check_group(const struct i8_rank_group *g, struct i8_error
     return I8_OK;
 }
 
+/* The account of it, and the end. */
+static enum i8_status conclude(struct i8_convert_result *result, struct i8i_conversion *r,
+                               double start, enum i8_status st, struct i8_error *err)
+{
+    if (st == I8_OK)
+        st = describe(result, r->plan, r->manifest_sha256, err);
+    result->resumed_bytes = r->resumed_bytes;
+    result->part_bytes = r->part_bytes;
+    result->left_bytes = r->left_bytes;
+    result->complete = r->complete;
+    result->seconds = now() - start;
+    result->peak_rss_bytes = peak_rss();
+    i8i_staging_close(r->staging, i8i_worth_keeping(st));
+    i8i_convert_plan_free(r->plan);
+    if (st != I8_OK)
+        i8_convert_result_free(result);
+    return st;
+}
+
 enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
                                  const struct i8_convert_options *options,
                                  const struct i8i_convert_tuning *tuning,
@@ -258,24 +279,36 @@ enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
         st = i8i_conversion_as_rank(&r, options->ranks, check_model, st, err);
     else if (st == I8_OK)
         st = run_alone(&r, err);
-    if (st == I8_OK)
-        st = describe(result, r.plan, r.manifest_sha256, err);
     if (st == I8_OK && r.nonfinite > 0)
         i8i_log(options->log, I8_LOG_WARNING,
                 "%" PRIu64 " NaN, Inf or too large values were converted as bitsandbytes "
                 "does: their rows are not sound",
                 r.nonfinite);
-    result->resumed_bytes = r.resumed_bytes;
-    result->part_bytes = r.part_bytes;
-    result->left_bytes = r.left_bytes;
-    result->complete = r.complete;
-    result->seconds = now() - start;
-    result->peak_rss_bytes = peak_rss();
-    i8i_staging_close(r.staging, i8i_worth_keeping(st));
-    i8i_convert_plan_free(r.plan);
-    if (st != I8_OK)
-        i8_convert_result_free(result);
-    return st;
+    return conclude(result, &r, start, st, err);
+}
+
+enum i8_status i8_unpack(struct i8_convert_result *result,
+                         const struct i8_convert_options *options, struct i8_error *err)
+{
+    static const struct i8i_convert_tuning defaults;
+    const double start = now();
+    struct i8_convert_options own = *options;
+    own.ranks = NULL;
+    own.compression = I8_COMPRESSION_NONE;
+    struct i8i_conversion r = {.tuning = &defaults};
+    size_t block_bytes;
+    *result = (struct i8_convert_result){0};
+    enum i8_status st = i8i_unpack_plan_new(&r.plan, &own, err);
+    if (st == I8_OK)
+        st = i8i_pipeline_size(&result->jobs, &block_bytes, &result->memory_bytes, r.plan,
+                               &defaults, err);
+    if (st == I8_OK)
+        st = i8i_staging_open(&r.staging, r.plan, err);
+    if (st == I8_OK) {
+        const struct i8i_pipeline_task all = {.part = i8i_division_of(r.plan, 0, 1)};
+        st = i8i_conversion_finish(&r, &all, err);
+    }
+    return conclude(result, &r, start, st, err);
 }
 
 enum i8_status i8_convert(struct i8_convert_result *result,

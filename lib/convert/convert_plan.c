@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "base/file.h"
+#include "checkpoint/shard_index.h"
 #include "convert/convert_plan.h"
 
 #include <stdlib.h>
@@ -52,8 +53,8 @@ static int64_t mtime_ns(const struct i8i_source *source)
     return (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
 }
 
-static enum i8_status add_input(struct i8i_convert_plan *p, const char *name,
-                                struct i8i_source *source, struct i8_error *err)
+enum i8_status i8i_plan_add_input(struct i8i_convert_plan *p, const char *name,
+                                  struct i8i_source *source, struct i8_error *err)
 {
     if (!i8i_grow(&p->inputs, &p->inputs_capacity, p->n_inputs + 1, sizeof *p->inputs))
         return i8i_nomem(err);
@@ -72,6 +73,44 @@ static enum i8_status add_input(struct i8i_convert_plan *p, const char *name,
     return I8_OK;
 }
 
+enum i8_status i8i_plan_copy_file(struct i8i_convert_plan *p, uint32_t input,
+                                  uint32_t output, struct i8_error *err)
+{
+    struct i8i_input_file *in = &p->inputs[input];
+    struct i8i_piece *piece = i8i_plan_add_piece(p, err);
+    if (piece == NULL)
+        return I8_ERR_NOMEM;
+    in->same_as = (int)output;
+    piece->kind = I8I_PIECE_COPY;
+    piece->name = in->name;
+    piece->input = input;
+    piece->output = output;
+    piece->units = in->bytes;
+    piece->unit_in = piece->unit_out = 1;
+    return I8_OK;
+}
+
+/* The name of a compressed file's content: in the manifest and in messages it is that
+ * which is converted. */
+static char *content_name(const char *name, const struct i8i_source *source)
+{
+    const size_t n = strlen(name), k = strlen(I8I_ZST);
+    const bool strip = source->stored && n > k && strcmp(name + n - k, I8I_ZST) == 0;
+    return i8i_strndup(name, strip ? n - k : n);
+}
+
+static enum i8_status add_weights(struct i8i_convert_plan *p, size_t file,
+                                  struct i8_error *err)
+{
+    const struct i8i_checkpoint_file *f = &p->model->checkpoint->files[file];
+    char *name =
+        content_name(p->model->tree ? f->name : i8i_path_base(f->name), f->source);
+    enum i8_status st =
+        name ? i8i_plan_add_input(p, name, f->source, err) : i8i_nomem(err);
+    free(name);
+    return st;
+}
+
 /* The weights' files first: a tensor's file index is its input's. */
 static enum i8_status add_inputs(struct i8i_convert_plan *p, struct i8_error *err)
 {
@@ -80,17 +119,15 @@ static enum i8_status add_inputs(struct i8i_convert_plan *p, struct i8_error *er
     const struct i8i_checkpoint *c = p->model->checkpoint;
     enum i8_status st = I8_OK;
     for (size_t i = 0; i < c->n_files && st == I8_OK; i++)
-        st = add_input(
-            p, p->model->tree ? c->files[i].name : i8i_path_base(c->files[i].name),
-            c->files[i].source, err);
+        st = add_weights(p, i, err);
     if (p->model->tree && p->model->config && st == I8_OK)
-        st = add_input(p, "config.json", NULL, err);
-    const char *first = c->n_files > 0 ? c->files[0].name : "";
+        st = i8i_plan_add_input(p, "config.json", NULL, err);
+    const char *first = c->n_files > 0 && st == I8_OK ? p->inputs[0].name : "";
     for (size_t i = 0; i < 2 && p->model->tree && c->n_files > 1 && st == I8_OK; i++) {
         /* The index that was read is the one of the same kind as the files. */
         const char *dot = strrchr(first, '.');
         if (dot && strstr(indexes[i], dot) && i8i_tree_exists(p->model->tree, indexes[i]))
-            st = add_input(p, indexes[i], NULL, err);
+            st = i8i_plan_add_input(p, indexes[i], NULL, err);
     }
     return st;
 }
@@ -149,10 +186,12 @@ static enum i8_status check_skip(const struct i8i_convert_plan *p, struct i8_err
     return I8_OK;
 }
 
-static enum i8_status finish(struct i8i_convert_plan *p, struct i8_error *err)
+enum i8_status i8i_plan_finish(struct i8i_convert_plan *p, struct i8_error *err)
 {
     char *manifest;
     size_t bytes;
+    for (size_t i = 0; i < p->n_inputs; i++)
+        p->inputs[i].mtime_ns = p->inputs[i].source ? mtime_ns(p->inputs[i].source) : 0;
     if (p->n_pieces > 0)
         qsort(p->pieces, p->n_pieces, sizeof *p->pieces, by_source);
     enum i8_status st = i8i_convert_manifest(&manifest, &bytes, p, err);
@@ -200,10 +239,8 @@ enum i8_status i8i_convert_plan_new(struct i8i_convert_plan **out,
         st = i8i_convert_config(p, err);
     if (st == I8_OK)
         st = i8i_convert_companions(p, err);
-    for (size_t i = 0; i < p->n_inputs; i++)
-        p->inputs[i].mtime_ns = p->inputs[i].source ? mtime_ns(p->inputs[i].source) : 0;
     if (st == I8_OK)
-        st = finish(p, err);
+        st = i8i_plan_finish(p, err);
     free(tensors);
     if (st != I8_OK) {
         i8i_convert_plan_free(p);
@@ -226,6 +263,7 @@ void i8i_convert_plan_free(struct i8i_convert_plan *p)
     free(p->outputs);
     free(p->kept);
     free(p->converted);
+    i8i_json_free(p->document);
     i8i_arena_free(&p->arena);
     i8i_model_free(p->model);
     free(p);

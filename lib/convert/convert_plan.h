@@ -90,7 +90,9 @@ struct i8i_convert_plan {
     uint64_t table_bytes;   /* what the plan itself takes, roughly */
     int pack_level;         /* of zstd; 0: nothing is compressed */
     uint64_t encoder_bytes; /* of memory, for compressing one frame at that level */
-    struct i8i_arena arena; /* names and generated file contents */
+    const i8i_json *packed_manifest; /* unpack: what is unpacked is described by this */
+    i8i_json *document;              /* which this owns */
+    struct i8i_arena arena;          /* names and generated file contents */
     size_t pieces_capacity, inputs_capacity, outputs_capacity, kept_capacity;
 };
 
@@ -142,6 +144,21 @@ enum i8_status i8i_convert_config(struct i8i_convert_plan *p,
 enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
                                     const struct i8i_convert_plan *p,
                                     struct i8_error *err) I8I_MUST_CHECK;
+/* unpack_plan.c: the manifest of a directory that unpack writes, and whether the files
+ * that were only copied are those that the compressed directory's manifest describes. */
+enum i8_status i8i_unpack_manifest(char **out, size_t *bytes,
+                                   const struct i8i_convert_plan *p,
+                                   struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_unpack_check(const struct i8i_convert_plan *p,
+                                struct i8_error *err) I8I_MUST_CHECK;
+/* unpack_plan.c: options->model is a directory that convert --compress has written.
+ * options->no_hash is set if its manifest has no digests. */
+enum i8_status i8i_unpack_plan_new(struct i8i_convert_plan **out,
+                                   struct i8_convert_options *options,
+                                   struct i8_error *err) I8I_MUST_CHECK;
+/* manifest.c: one entry of a list of files. */
+void i8i_manifest_file(struct i8i_json_writer *w, const struct i8i_convert_plan *p,
+                       const char *name, uint64_t bytes, const char *hex);
 /* advice.c: what a user should know about this plan, as warnings and notes. */
 void i8i_convert_advise(const struct i8i_convert_plan *p);
 
@@ -156,6 +173,16 @@ enum i8_status i8i_convert_identity(struct i8i_conversion_id *id,
 enum i8_status i8i_convert_check_tied(const struct i8i_convert_plan *p,
                                       struct i8_error *err) I8I_MUST_CHECK;
 
+/* A source file; source NULL: `name` of the model's tree, which the plan opens. */
+enum i8_status i8i_plan_add_input(struct i8i_convert_plan *p, const char *name,
+                                  struct i8i_source *source,
+                                  struct i8_error *err) I8I_MUST_CHECK;
+/* Copies the whole of an input to an output. */
+enum i8_status i8i_plan_copy_file(struct i8i_convert_plan *p, uint32_t input,
+                                  uint32_t output, struct i8_error *err) I8I_MUST_CHECK;
+/* The last step: the order of work, and the sums. */
+enum i8_status i8i_plan_finish(struct i8i_convert_plan *p,
+                               struct i8_error *err) I8I_MUST_CHECK;
 /* Adds an output file; head (may be NULL) is copied into the arena. */
 enum i8_status i8i_plan_add_output(struct i8i_convert_plan *p, uint32_t *index,
                                    const char *name, uint64_t bytes, const char *head,

@@ -24,7 +24,7 @@ static void write_sha256(struct i8i_json_writer *w, const struct i8i_convert_pla
         i8i_jw_string(w, hex[0] ? hex : ZERO_SHA256);
 }
 
-static void write_file(struct i8i_json_writer *w, const struct i8i_convert_plan *p,
+void i8i_manifest_file(struct i8i_json_writer *w, const struct i8i_convert_plan *p,
                        const char *name, uint64_t bytes, const char *hex)
 {
     i8i_jw_begin_object(w);
@@ -48,7 +48,8 @@ static void write_source(struct i8i_json_writer *w, const struct i8i_convert_pla
     i8i_jw_key(w, "files");
     i8i_jw_begin_array(w);
     for (size_t i = 0; i < p->n_inputs; i++)
-        write_file(w, p, p->inputs[i].name, p->inputs[i].bytes, p->inputs[i].sha256);
+        i8i_manifest_file(w, p, p->inputs[i].name, p->inputs[i].bytes,
+                          p->inputs[i].sha256);
     i8i_jw_end_array(w);
     i8i_jw_end_object(w);
     free(path);
@@ -80,6 +81,8 @@ enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
                                     struct i8_error *err)
 {
     struct i8i_json_writer w;
+    if (p->packed_manifest)
+        return i8i_unpack_manifest(out, bytes, p, err);
     i8i_jw_init(&w, true);
     i8i_jw_begin_object(&w);
     i8i_jw_kv_u64(&w, "format", 1);
@@ -104,7 +107,8 @@ enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
     i8i_jw_key(&w, "files");
     i8i_jw_begin_array(&w);
     for (size_t i = 0; i < p->n_outputs; i++)
-        write_file(&w, p, p->outputs[i].name, p->outputs[i].bytes, p->outputs[i].sha256);
+        i8i_manifest_file(&w, p, p->outputs[i].name, p->outputs[i].bytes,
+                          p->outputs[i].sha256);
     i8i_jw_end_array(&w);
     i8i_jw_end_object(&w);
     i8i_buffer_puts(&w.buffer, "\n");

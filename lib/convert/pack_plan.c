@@ -84,9 +84,11 @@ static enum i8_status prepare(struct i8i_convert_plan *p, struct i8_error *err)
         return st;
     p->pack_level = o->compression_level ? o->compression_level : I8_ZSTD_LEVEL;
     if (p->pack_level < 1 || p->pack_level > i8i_zstd_max_level())
-        return i8i_fail(err, I8_ERR_ARG, "--compress zstd:%d: expected a level of 1 to %d",
-                        p->pack_level, i8i_zstd_max_level());
-    return i8i_zstd_encoder_memory(&p->encoder_bytes, p->pack_level, I8I_FRAME_BYTES, err);
+        return i8i_fail(err, I8_ERR_ARG,
+                        "--compress zstd:%d: expected a level of 1 to %d", p->pack_level,
+                        i8i_zstd_max_level());
+    return i8i_zstd_encoder_memory(&p->encoder_bytes, p->pack_level, I8I_FRAME_BYTES,
+                                   err);
 }
 
 enum i8_status i8i_pack_plan(struct i8i_convert_plan *p, uint32_t output,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * --compress: a shard is written plain first, as NAME.part, because where a compressed row
- * will stand is known only when all before it are compressed. Once complete it is packed:
- * its frames, whose content was decided by the plan, are compressed side by side and
- * appended in their order to NAME.zst.part. From then on the output is that file.
+ * --compress: a shard is written plain first, as NAME.part, because where a compressed
+ * row will stand is known only when all before it are compressed. Once complete it is
+ * packed: its frames, whose content was decided by the plan, are compressed side by side
+ * and appended in their order to NAME.zst.part. From then on the output is that file.
  * docs/shard-format.md has the format and the rule by which frames are cut.
  */
 #ifndef I8I_CONVERT_PACKED_H

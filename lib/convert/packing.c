@@ -38,16 +38,16 @@ struct packing {
     const struct i8i_output_file *file;
     struct i8i_source *plain;
     struct i8i_outfile *out;
-    char *part; /* the path of what `out` writes */
+    char *part;                    /* the path of what `out` writes */
     uint64_t packed_before, total; /* content bytes of all shards to pack, for progress */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct i8_error error; /* the first failure; status I8_OK: none */
-    size_t next;           /* frame to hand out */
-    uint64_t next_content; /* where it begins */
-    size_t unplaced;       /* the first frame whose place is not known */
-    size_t unwritten;      /* the first frame that is not in the file */
+    struct i8_error error;    /* the first failure; status I8_OK: none */
+    size_t next;              /* frame to hand out */
+    uint64_t next_content;    /* where it begins */
+    size_t unplaced;          /* the first frame whose place is not known */
+    size_t unwritten;         /* the first frame that is not in the file */
     uint64_t placed, written; /* bytes of the file up to those two */
     struct entry *entries;
     struct slot *slots; /* of frame i: slots[i % n_slots] */
@@ -203,8 +203,8 @@ static enum i8_status report(struct packing *p, struct i8_error *err)
 {
     const struct i8_progress *progress = p->staging->plan->options->progress;
     if (progress && progress->update &&
-        progress->update(progress->ctx, "compressing",
-                         p->packed_before + p->next_content, p->total, "B"))
+        progress->update(progress->ctx, "compressing", p->packed_before + p->next_content,
+                         p->total, "B"))
         return i8i_fail(err, I8_ERR_CANCELLED,
                         "stopped; run the same command again to go on from here");
     return I8_OK;

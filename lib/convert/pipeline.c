@@ -274,8 +274,9 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  struct i8_error *err)
 {
     const struct i8_convert_options *o = plan->options;
-    const uint64_t fixed = BASE_BYTES + plan->table_bytes;
     *jobs = o->jobs ? o->jobs : i8i_processors();
+    const uint64_t fixed = BASE_BYTES + plan->table_bytes +
+                           i8i_frame_cache_memory(plan->model->checkpoint->frames, *jobs);
     *block_bytes = tuning->block_bytes ? tuning->block_bytes : DEFAULT_BLOCK_BYTES;
     if (o->ram_bytes > 0) {
         const uint64_t least = 2 * LEAST_BLOCK_BYTES + JOB_BYTES;

@@ -127,6 +127,12 @@ enum i8_status i8_convert(struct i8_convert_result *result,
 enum i8_status i8_convert_dry_run(struct i8_convert_result *result,
                                   const struct i8_convert_options *options,
                                   struct i8_error *err);
+/* Undoes I8_COMPRESSION_ZSTD: options->model is a directory that i8_convert has written
+ * with it, and options->output becomes what i8_convert writes without it. Of the other
+ * options jobs, ram_bytes, no_hash, force, log and progress count. An unpacking that was
+ * interrupted goes on as a conversion does. */
+enum i8_status i8_unpack(struct i8_convert_result *result,
+                         const struct i8_convert_options *options, struct i8_error *err);
 /* Frees what a result holds; one that is all zeros is fine. */
 void i8_convert_result_free(struct i8_convert_result *result);
 

@@ -98,6 +98,8 @@ enum i8_status i8i_frame_cache_expect(struct i8i_frame_cache *c, size_t content,
 
 uint64_t i8i_frame_cache_memory(const struct i8i_frame_cache *c, unsigned threads)
 {
+    if (c->largest_content == 0) /* nothing is compressed */
+        return 0;
     return c->count * (uint64_t)c->largest_content +
            threads * (c->largest_stored + I8I_ZSTD_DECODER_BYTES);
 }
