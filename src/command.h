@@ -93,6 +93,14 @@ const struct i8_log *output_log(const struct arguments *a);
 const struct i8_progress *output_progress(const struct arguments *a);
 /* Ends the progress line, if one is shown. */
 void output_progress_done(void);
+/* For a command with a display of its own: is one wanted (a terminal, no -q); how wide a
+ * line may be; draws lines (separated by '\n', none at the end) over those drawn last;
+ * takes the signals as output_progress does; whether one has come. */
+bool output_may_draw(const struct arguments *a);
+int output_draw_columns(void);
+void output_draw(const char *lines);
+void output_catch_signals(void);
+bool output_interrupted(void);
 /* Writes a finished JSON document and a newline to stdout and empties w; returns an exit
  * status. */
 int output_json(struct i8i_json_writer *w);

@@ -65,14 +65,44 @@ int output_columns(void)
 
 /* Warnings and progress may come from different threads of the library. */
 static pthread_mutex_t stderr_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool progress_shown; /* the cursor stands behind a progress line */
+static int progress_lines; /* the cursor stands behind the last of so many */
 
 /* With the lock held. */
 static void clear_progress(void)
 {
-    if (progress_shown)
-        (void)fputs("\r\033[K", stderr);
-    progress_shown = false;
+    if (progress_lines > 1)
+        (void)fprintf(stderr, "\033[%dA", progress_lines - 1);
+    if (progress_lines > 0)
+        (void)fputs("\r\033[J", stderr);
+    progress_lines = 0;
+}
+
+void output_draw(const char *lines)
+{
+    enum { EXTRA = 16 }; /* bytes around a line */
+    int count = 1;
+    for (const char *c = lines; *c; c++)
+        count += *c == '\n';
+    const size_t size = strlen(lines) + (size_t)(count + 1) * EXTRA;
+    char *text = malloc(size);
+    if (text == NULL)
+        return;
+    /* In one write, over what stands there: no flicker. */
+    (void)pthread_mutex_lock(&stderr_lock);
+    int n = progress_lines > 1 ? snprintf(text, size, "\033[%dA", progress_lines - 1) : 0;
+    text[n++] = '\r';
+    for (const char *c = lines; *c; c++) {
+        if (*c == '\n') {
+            memcpy(text + n, "\033[K", 3);
+            n += 3;
+        }
+        text[n++] = *c;
+    }
+    memcpy(text + n, "\033[K\033[J", 6);
+    (void)fwrite(text, 1, (size_t)n + 6, stderr);
+    progress_lines = count;
+    (void)pthread_mutex_unlock(&stderr_lock);
+    free(text);
 }
 
 void output_progress_done(void)
@@ -149,6 +179,11 @@ const struct i8_log *output_log(const struct arguments *a)
 
 static volatile sig_atomic_t interrupted;
 
+bool output_interrupted(void)
+{
+    return interrupted;
+}
+
 static void on_signal(int number)
 {
     (void)number;
@@ -199,13 +234,10 @@ static void draw_progress(const char *what, unsigned long long done,
     amount_text(amount, sizeof amount, done, total, unit, elapsed);
     int length = snprintf(line, sizeof line, "%s [%.*s%.*s] %3.0f%%  %s", what, filled,
                           full, BAR - filled, empty, 100 * part, amount);
-    int columns = columns_of(STDERR_FILENO) - 1; /* a full line would wrap */
+    int columns = output_draw_columns();
     if (length > columns)
         line[columns] = '\0';
-    (void)pthread_mutex_lock(&stderr_lock);
-    (void)fprintf(stderr, "\r%s\033[K", line);
-    progress_shown = true;
-    (void)pthread_mutex_unlock(&stderr_lock);
+    output_draw(line);
 }
 
 static int progress_update(void *ctx, const char *what, unsigned long long done,
@@ -234,15 +266,29 @@ const struct i8_progress *output_progress(const struct arguments *a)
 {
     static struct progress state;
     static const struct i8_progress progress = {.update = progress_update, .ctx = &state};
-    state.bar = isatty(STDERR_FILENO) && arg_verbosity(a) >= 0;
+    state.bar = output_may_draw(a);
+    output_catch_signals();
+    return &progress;
+}
 
+bool output_may_draw(const struct arguments *a)
+{
+    return isatty(STDERR_FILENO) && arg_verbosity(a) >= 0;
+}
+
+int output_draw_columns(void)
+{
+    return columns_of(STDERR_FILENO) - 1; /* a full line would wrap */
+}
+
+void output_catch_signals(void)
+{
     /* Only work that looks at the flag may take the signals; SA_RESETHAND gives the
      * second one its usual effect. */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    return &progress;
 }
 
 /* ---- the answer ---- */

@@ -542,12 +542,11 @@ START_TEST(a_dead_process_of_this_machine_is_known)
     if (pid == 0) {
         char *part = i8i_part_path(dir, "stem", false);
         char *journal = i8i_format("%s.journal", part);
-        (void)!i8i_write_file(part, "x", 1, NULL);
-        (void)!i8i_write_file(journal, "x", 1, NULL);
+        (void)!open(part, O_WRONLY | O_CREAT, 0666);
+        (void)!open(journal, O_WRONLY | O_CREAT, 0666);
         pause();
     }
-    char path[64];
-    for (int i = 0; i < 500 && count_entries(dir) != 2; i++)
+    while (count_entries(dir) != 2)
         usleep(10000);
     ck_assert(!claim(false, &busy));
     ck_assert(busy);
@@ -555,7 +554,6 @@ START_TEST(a_dead_process_of_this_machine_is_known)
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     ck_assert(claim(false, &busy));
     ck_assert(!busy);
-    (void)path;
 }
 END_TEST
 
@@ -621,7 +619,7 @@ START_TEST(a_local_folder_has_pythons_metadata)
                       NULL),
         I8_OK);
     ck_assert_int_eq(sscanf(text, COMMIT "\n" HELLO_GIT "\n%lf\n", &when), 1);
-    ck_assert_double_le(when, (double)time(NULL) + 1);
+    ck_assert_double_le(when, (double)time(NULL) + 60);
     ck_assert_double_ge(when, (double)time(NULL) - 60);
     free(text);
     i8i_store_close(&store);
