@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-i8include_HEADERS += lib/int8tool/remote.h
+i8include_HEADERS += lib/int8tool/hub.h lib/int8tool/remote.h
 lib_libint8core_la_SOURCES += \
   hub/adapt.c hub/adapt.h \
   hub/api.h \
@@ -22,6 +22,11 @@ lib_libint8core_la_SOURCES += \
   hub/piecemap.c hub/piecemap.h \
   hub/part_claim.c hub/part_claim.h \
   hub/patterns.c hub/patterns.h \
+  hub/pull.c hub/pull_state.h \
+  hub/pull_answer.c \
+  hub/pull_check.c \
+  hub/pull_fetch.c \
+  hub/pull_watch.c \
   hub/ranges.c hub/ranges.h \
   hub/read_ahead.c hub/read_ahead.h \
   hub/remote_file.c hub/remote_file.h \

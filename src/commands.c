@@ -7,10 +7,18 @@
 #include "arguments.h"
 #include <string.h>
 
-/* clang-format off: one a line */
+/* One a line. */
+/* clang-format off */
 const struct command *const commands[] = {
-    &command_plan,     &command_convert, &command_unpack,  &command_verify,
-    &command_generate, &command_inspect, &command_devices, NULL,
+    &command_plan,
+    &command_pull,
+    &command_convert,
+    &command_unpack,
+    &command_verify,
+    &command_generate,
+    &command_inspect,
+    &command_devices,
+    NULL,
 };
 /* clang-format on */
 

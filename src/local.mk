@@ -7,6 +7,7 @@ src_int8tool_SOURCES = \
   src/cmd_generate.c \
   src/cmd_inspect.c \
   src/cmd_plan.c \
+  src/cmd_pull.c \
   src/cmd_verify.c \
   src/cmd_unpack.c \
   src/command.h src/commands.c \
@@ -15,6 +16,7 @@ src_int8tool_SOURCES = \
   src/main.c \
   src/man_page.c \
   src/output.c src/output.h \
+  src/pull_progress.c src/pull_progress.h \
   src/ranks.c src/ranks.h \
   src/run_options.c src/run_options.h \
   src/verify_print.c src/verify_print.h \

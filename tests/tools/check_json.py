@@ -55,6 +55,8 @@ SCHEMAS = {
                   "tokens_per_s": float}],
     "inspect": {"tensors": [{"name": str, "dtype": str, "shape": [int], "bytes": int,
                              "file": str}]},
+    "pull": {"path": str, "commit": str, "downloaded_bytes": int, "seconds": float,
+             "files": [{"name": str, "bytes": int, "sha256": str, "from": str}]},
     "devices": Either([dict], dict),
 }
 
