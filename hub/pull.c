@@ -14,6 +14,15 @@
 
 /* ---- opening ---- */
 
+/* Files are hashed, and fetched, on several threads; the sink hears one at a time. */
+static void write_log(void *ctx, enum i8_log_level level, const char *message)
+{
+    struct i8i_pull *p = ctx;
+    (void)pthread_mutex_lock(&p->log_lock);
+    p->options->log->write(p->options->log->ctx, level, message);
+    (void)pthread_mutex_unlock(&p->log_lock);
+}
+
 static enum i8_status open_store(struct i8i_pull *p, struct i8_error *err)
 {
     const struct i8_hub_pull_options *o = p->options;
@@ -48,7 +57,7 @@ static enum i8_status open_pull(struct i8i_pull *p, struct i8_error *err)
     if (st == I8_OK)
         st = open_store(p, err);
     if (st == I8_OK && !p->settings.offline)
-        st = i8i_http_open(&p->http, &p->settings, o->log, err);
+        st = i8i_http_open(&p->http, &p->settings, p->log, err);
     return st;
 }
 
@@ -58,7 +67,7 @@ static enum i8_status open_pull(struct i8i_pull *p, struct i8_error *err)
  * cache. */
 static enum i8_status read_stored(struct i8i_pull *p, struct i8_error *err)
 {
-    const struct i8_log *log = p->options->log;
+    const struct i8_log *log = p->log;
     enum i8_status st = i8i_listing_read(&p->listing, &p->listing_stored, p->store.meta,
                                          p->store.commit, log, err);
     if (st == I8_OK && !p->listing_stored && p->options->local_dir &&
@@ -90,7 +99,7 @@ static enum i8_status ask_hub(struct i8i_pull *p, struct i8_error *err)
     if (st == I8_ERR_NETWORK && reason == I8I_HUB_UNREACHABLE && p->store.cache.folder &&
         i8i_cache_read_ref(known, &p->store.cache, p->repo.revision, NULL) == I8_OK &&
         known[0])
-        i8i_log(p->options->log, I8_LOG_NOTE,
+        i8i_log(p->log, I8_LOG_NOTE,
                 "the cache has commit %s as %s: --offline uses it as it is", known,
                 p->repo.revision);
     return st;
@@ -144,12 +153,12 @@ static void say_missing(const struct i8i_pull *p)
         const char *name = i8i_patterns_literal(p->include, i);
         if (name == NULL || i8i_hub_listing_find(&p->listing, name))
             continue;
-        i8i_log(p->options->log, I8_LOG_WARNING, "%s@%s has no file '%s'", p->repo.id,
+        i8i_log(p->log, I8_LOG_WARNING, "%s@%s has no file '%s'", p->repo.id,
                 p->repo.revision, name);
         if (!p->listing_partial && !p->options->local_dir &&
             i8i_is_directory(p->store.cache.folder) &&
             i8i_cache_mark_missing(&p->store.cache, p->store.commit, name, NULL) != I8_OK)
-            i8i_log(p->options->log, I8_LOG_DEBUG, "the cache is read-only");
+            i8i_log(p->log, I8_LOG_DEBUG, "the cache is read-only");
     }
 }
 
@@ -267,7 +276,7 @@ static void record(struct i8i_pull *p)
         st =
             i8i_cache_write_ref(&p->store.cache, p->repo.revision, p->store.commit, &why);
     if (st != I8_OK)
-        i8i_log(p->options->log, I8_LOG_DEBUG, "%s", why.message);
+        i8i_log(p->log, I8_LOG_DEBUG, "%s", why.message);
 }
 
 static void close_pull(struct i8i_pull *p)
@@ -280,6 +289,7 @@ static void close_pull(struct i8i_pull *p)
     i8i_store_close(&p->store);
     i8i_http_close(p->http);
     i8i_hub_settings_free(&p->settings);
+    (void)pthread_mutex_destroy(&p->log_lock);
 }
 
 enum i8_status i8_hub_pull(struct i8_hub_pull_result *result,
@@ -287,6 +297,9 @@ enum i8_status i8_hub_pull(struct i8_hub_pull_result *result,
                            struct i8_error *err)
 {
     struct i8i_pull p = {.options = options};
+    p.serial_log = (struct i8_log){.write = write_log, .ctx = &p};
+    p.log = options->log ? &p.serial_log : NULL;
+    (void)pthread_mutex_init(&p.log_lock, NULL);
     const double start = i8i_monotonic_s();
     *result = (struct i8_hub_pull_result){0};
     enum i8_status st = open_pull(&p, err);

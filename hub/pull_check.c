@@ -96,7 +96,7 @@ static enum i8_status verify(struct i8i_pull *p, struct i8i_pull_entry *e,
         i8i_hash_file(hex, path, i8i_hub_file_hash(e->file), &tick, err);
     if (st == I8_OK && strcmp(hex, e->file->hash) != 0) {
         e->damaged = true;
-        i8i_log(p->options->log, I8_LOG_WARNING,
+        i8i_log(p->log, I8_LOG_WARNING,
                 "%s is damaged: expected %s %s, found %s", path,
                 e->file->lfs ? "SHA-256" : "git SHA-1", e->file->hash, hex);
     }
@@ -127,7 +127,7 @@ enum i8_status i8i_pull_look(struct i8i_pull *p, struct i8_error *err)
         }
     }
     if (unknown > 0)
-        i8i_log(p->options->log, I8_LOG_WARNING,
+        i8i_log(p->log, I8_LOG_WARNING,
                 "%zu files are not verified: the cache has no listing of commit %s with "
                 "their hashes",
                 unknown, p->store.commit);

@@ -80,7 +80,7 @@ static enum i8_status begin(void *ctx, size_t index, enum i8i_download_begin *an
         i8i_cache_lock_release(&j->lock);
     if (st == I8_OK && *answer == I8I_BEGIN_BUSY && !x->said_waiting) {
         x->said_waiting = true;
-        i8i_log(x->p->options->log, I8_LOG_NOTE,
+        i8i_log(x->p->log, I8_LOG_NOTE,
                 "another process is fetching %s: waiting for what it has begun",
                 file_of(x, index)->path);
     }
@@ -105,7 +105,7 @@ static enum i8_status done(void *ctx, size_t index, struct i8_error *err)
     if (st == I8_OK)
         i8i_part_remove_all(j->part, j->stem);
     i8i_cache_lock_release(&j->lock);
-    i8i_log(x->p->options->log, I8_LOG_DEBUG, "fetched %s", file_of(x, index)->path);
+    i8i_log(x->p->log, I8_LOG_DEBUG, "fetched %s", file_of(x, index)->path);
     return st;
 }
 
