@@ -258,6 +258,9 @@ static enum i8_status get(struct i8i_pull *p, struct i8_error *err)
         st = i8i_pull_adopt(p, err);
     if (st == I8_OK && count_wanted(p) > 0)
         st = p->http ? i8i_pull_fetch(p, err) : say_wanted(p, err);
+    /* Either the files are wrong or the listing is: the next run is to ask anew. */
+    if (st == I8_ERR_DATA && p->http)
+        i8i_listing_remove(p->store.meta, p->store.commit);
     return st;
 }
 
