@@ -96,8 +96,7 @@ static enum i8_status verify(struct i8i_pull *p, struct i8i_pull_entry *e,
         i8i_hash_file(hex, path, i8i_hub_file_hash(e->file), &tick, err);
     if (st == I8_OK && strcmp(hex, e->file->hash) != 0) {
         e->damaged = true;
-        i8i_log(p->log, I8_LOG_WARNING,
-                "%s is damaged: expected %s %s, found %s", path,
+        i8i_log(p->log, I8_LOG_WARNING, "%s is damaged: expected %s %s, found %s", path,
                 e->file->lfs ? "SHA-256" : "git SHA-1", e->file->hash, hex);
     }
     free(path);
