@@ -71,13 +71,28 @@ static bool price(uint64_t *bytes, uint64_t elements, unsigned bits)
     return true;
 }
 
+static enum i8_dtype rest_dtype(enum i8_plan_dtype dtype)
+{
+    switch (dtype) {
+    case I8_PLAN_FP16:
+        return I8_DTYPE_F16;
+    case I8_PLAN_BF16:
+        return I8_DTYPE_BF16;
+    case I8_PLAN_FP32:
+        return I8_DTYPE_F32;
+    default:
+        return I8_DTYPE_INVALID;
+    }
+}
+
 /* What the files hold that convert writes, and memory once they are loaded: an int8
  * weight has its absmax (4 bytes a row) and a format byte; what readers keep in fp32 is
  * not cast to fp16. */
-static bool true_bytes(uint64_t *bytes, const struct i8i_module *mod,
+static bool true_bytes(uint64_t *bytes, const struct i8i_model *m,
                        const struct i8i_param *p, enum i8i_decision decision,
                        const struct i8_plan_request *r)
 {
+    const struct i8i_module *mod = &m->modules[p->module];
     bool int8 = r->dtype == I8_PLAN_INT8;
     enum i8_plan_dtype dtype = int8 ? r->rest : r->dtype;
 
@@ -89,8 +104,13 @@ static bool true_bytes(uint64_t *bytes, const struct i8i_module *mod,
         return i8i_mul_u64(&scales, mod->rows, 4) && i8i_add_u64(&scales, scales, 1) &&
                i8i_add_u64(bytes, p->elements, scales);
     }
-    if (p->buffer || (dtype == I8_PLAN_FP16 && decision == I8I_KEEP_FP32_MODULE && int8))
+    if (p->buffer)
         return price(bytes, p->elements, i8_dtype_bits(p->dtype));
+    if (int8 && is_float(p->dtype))
+        return price(
+            bytes, p->elements,
+            i8_dtype_bits(i8i_model_rest_dtype(m, p->module, i8i_plan_reader(r->runtime),
+                                               p->dtype, rest_dtype(dtype))));
     if (dtype == I8_PLAN_FP16 && decision == I8I_KEEP_FP32_MODULE)
         dtype = I8_PLAN_FP32; /* transformers casts it on loading */
     return price(bytes, p->elements, bits_as(p, dtype));
@@ -161,7 +181,6 @@ static enum i8_status compute(struct i8i_bytes *b, const struct i8i_model *m,
 
     for (int i = 0; i < m->n_params; i++) {
         const struct i8i_param *p = &m->params[i];
-        const struct i8i_module *mod = &m->modules[p->module];
         bool converted = b->converted[p->module], ok = true;
         uint64_t bytes = 0;
         if (p->tied_to >= 0)
@@ -173,7 +192,7 @@ static enum i8_status compute(struct i8i_bytes *b, const struct i8i_model *m,
         if (i8i_plan_size_of(&bytes, r->sizes, p->name))
             ok = true;
         else if (rules == I8I_BYTES_TRUE)
-            ok = true_bytes(&bytes, mod, p, decision, r);
+            ok = true_bytes(&bytes, m, p, decision, r);
         else if (rules == I8I_BYTES_ACCELERATE)
             ok = price(&bytes, p->elements, accelerate_bits(p, converted, r->dtype));
         else

@@ -21,8 +21,7 @@ static void warn_likely_embeddings(const struct i8i_convert_plan *p)
     for (int i = 0; i < m->n_modules; i++) {
         const struct i8i_module *module = &m->modules[i];
         if (!module->likely_embedding ||
-            i8i_model_decide(m, i, (enum i8i_reader)p->options->reader,
-                             p->options->skip_modules) != I8I_CONVERT)
+            i8i_convert_decide(p, i, p->options->skip_modules) != I8I_CONVERT)
             continue;
         first = first ? first : module->stored_path;
         count++;
@@ -63,11 +62,53 @@ static void warn_kept_linears(const struct i8i_convert_plan *p,
             i8i_size_text(saved, bytes - as_int8));
 }
 
+/* vLLM's bitsandbytes loader creates no 8-bit experts, its compressed-tensors one does.
+ */
+static void warn_vllm_experts(const struct i8i_convert_plan *p)
+{
+    const struct i8i_model *m = p->model;
+    const struct i8i_module *first = NULL;
+    size_t count = 0;
+    if (p->options->reader != I8_READER_VLLM || p->options->layout != I8_LAYOUT_BNB)
+        return;
+    for (int i = 0; i < m->n_modules; i++) {
+        const enum i8i_role role = m->modules[i].role;
+        if ((role != I8I_ROLE_EXPERT_GATE && role != I8I_ROLE_EXPERT_UP &&
+             role != I8I_ROLE_EXPERT_DOWN) ||
+            i8i_convert_decide(p, i, p->options->skip_modules) != I8I_CONVERT)
+            continue;
+        first = first ? first : &m->modules[i];
+        count++;
+    }
+    if (count > 0)
+        i8i_log(p->options->log, I8_LOG_WARNING,
+                "%zu experts' matrices ('%s' …) become int8, which vLLM loads with "
+                "--layout compressed-tensors only",
+                count, first->stored_path);
+}
+
+/* Neither 5.17 nor 5.23 puts fused experts together under compressed-tensors. */
+static void warn_ct_experts(const struct i8i_convert_plan *p)
+{
+    if (p->options->layout != I8_LAYOUT_COMPRESSED_TENSORS ||
+        p->options->reader != I8_READER_TRANSFORMERS5)
+        return;
+    for (size_t i = 0; i < p->n_kept; i++) {
+        if (strcmp(p->kept[i].why, i8i_decision_text(I8I_KEEP_FUSED_EXPERT)) != 0)
+            continue;
+        i8i_log(p->options->log, I8_LOG_WARNING,
+                "transformers 5 does not load experts ('%s' …) stored one by one in the "
+                "layout compressed-tensors; the bnb layout loads",
+                p->kept[i].tensor->name);
+        return;
+    }
+}
+
 static void note_fp32_rest(const struct i8i_convert_plan *p)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < p->n_kept; i++) {
-        if (p->kept[i].to == I8_DTYPE_F32)
+        if (p->kept[i].to == I8_DTYPE_F32 && p->kept[i].castable)
             bytes += kept_bytes(&p->kept[i]);
     }
     char held[I8I_SIZE_TEXT], saved[I8I_SIZE_TEXT];
@@ -102,6 +143,9 @@ void i8i_convert_advise(const struct i8i_convert_plan *p)
     warn_kept_linears(p, I8I_KEEP_FP32_MODULE, "matrices");
     warn_kept_linears(p, I8I_KEEP_SUBCLASS, "matrices");
     warn_kept_linears(p, I8I_KEEP_FUSED_EXPERT, "experts' matrices");
+    warn_kept_linears(p, I8I_KEEP_CONV1D, "matrices");
+    warn_vllm_experts(p);
+    warn_ct_experts(p);
     note_fp32_rest(p);
     note_dropped(p);
 }

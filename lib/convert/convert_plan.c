@@ -176,8 +176,7 @@ static enum i8_status check_skip(const struct i8i_convert_plan *p, struct i8_err
         const char *const one[] = {*s, NULL};
         bool found = false;
         for (int i = 0; i < m->n_modules && !found; i++)
-            found = i8i_model_decide(m, i, (enum i8i_reader)p->options->reader, one) ==
-                    I8I_KEEP_SKIPPED;
+            found = i8i_convert_decide(p, i, one) == I8I_KEEP_SKIPPED;
         if (!found)
             return i8i_fail(err, I8_ERR_ARG,
                             "--skip-modules %s: %s has no such module to convert", *s,

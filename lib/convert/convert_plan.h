@@ -67,6 +67,7 @@ struct i8i_output_file {
 struct i8i_kept_tensor {
     const struct i8i_tensor *tensor;
     enum i8_dtype to;
+    bool castable; /* by --rest-dtype: a floating-point parameter */
     const char *why;
 };
 
@@ -122,6 +123,9 @@ struct i8i_output_tensor {
 };
 #define I8I_NO_PIECE SIZE_MAX
 
+/* tensor_policy.c: what becomes of a module under the plan's options. */
+enum i8i_decision i8i_convert_decide(const struct i8i_convert_plan *p, int module,
+                                     const char *const *skip);
 /* tensor_policy.c: which tensors become what. Fills pieces (places still open), kept,
  * converted, source_bytes, and the tensors to lay out in canonical order: the model's,
  * then by name, so that the same weights in other files give the same output. */

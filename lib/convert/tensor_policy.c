@@ -109,30 +109,20 @@ static enum i8_status convert_weight(struct policy *s, const struct i8i_module *
     return st;
 }
 
-/* What --rest-dtype makes of a tensor that stays. fp16's range is too small for what
- * readers keep in fp32 on purpose. */
-static enum i8_dtype rest_dtype(const struct i8i_convert_plan *p,
-                                const struct i8i_tensor *t, bool parameter,
-                                enum i8i_decision decision)
-{
-    enum i8_dtype rest = p->options->rest_dtype;
-    if (rest == I8_DTYPE_INVALID || !parameter || !i8i_dtype_is_quantizable(t->dtype))
-        return t->dtype;
-    if (rest == I8_DTYPE_F16 && decision == I8I_KEEP_FP32_MODULE)
-        return t->dtype;
-    return rest;
-}
-
+/* module: index, -1 for what is no parameter of the model and is never cast. */
 static enum i8_status keep_tensor(struct policy *s, const struct i8i_tensor *t,
-                                  bool parameter, enum i8i_decision decision,
-                                  const char *why, struct i8_error *err)
+                                  int module, const char *why, struct i8_error *err)
 {
     struct i8i_convert_plan *p = s->plan;
-    enum i8_dtype to = rest_dtype(p, t, parameter, decision);
+    const bool by_element = i8i_dtype_is_quantizable(t->dtype) && module >= 0;
+    const enum i8_dtype to =
+        by_element
+            ? i8i_model_rest_dtype(p->model, module, (enum i8i_reader)p->options->reader,
+                                   t->dtype, p->options->rest_dtype)
+            : t->dtype;
     struct i8i_piece *piece = add_tensor_piece(s, t, err);
     if (piece == NULL)
         return I8_ERR_NOMEM;
-    bool by_element = i8i_dtype_is_quantizable(t->dtype) && parameter;
     piece->kind = to == t->dtype ? I8I_PIECE_COPY : I8I_PIECE_CAST;
     piece->to = to;
     piece->units = by_element ? t->elements : t->bytes;
@@ -142,7 +132,8 @@ static enum i8_status keep_tensor(struct policy *s, const struct i8i_tensor *t,
 
     if (!i8i_grow(&p->kept, &p->kept_capacity, p->n_kept + 1, sizeof *p->kept))
         return i8i_nomem(err);
-    p->kept[p->n_kept++] = (struct i8i_kept_tensor){.tensor = t, .to = to, .why = why};
+    p->kept[p->n_kept++] = (struct i8i_kept_tensor){
+        .tensor = t, .to = to, .castable = by_element, .why = why};
     struct i8i_output_tensor out = {
         .name = t->name, .dtype = to, .rank = t->rank, .piece = p->n_pieces - 1};
     memcpy(out.shape, t->shape, sizeof out.shape);
@@ -159,12 +150,12 @@ static enum i8_status take_param(struct policy *s, const struct i8i_param *param
     if (t == NULL || s->seen[t - m->checkpoint->tensors])
         return I8_OK;
     s->seen[t - m->checkpoint->tensors] = true;
+    const int castable = param->buffer ? -1 : param->module;
     if (decision != I8I_CONVERT)
-        return keep_tensor(s, t, !param->buffer, decision, i8i_decision_text(decision),
-                           err);
+        return keep_tensor(s, t, castable, i8i_decision_text(decision), err);
     if (strcmp(param->leaf, "weight") == 0)
         return convert_weight(s, module, t, err);
-    return keep_tensor(s, t, !param->buffer, decision,
+    return keep_tensor(s, t, castable,
                        param->buffer ? "buffer" : "bias of a converted module", err);
 }
 
@@ -193,10 +184,24 @@ static enum i8_status take_rest(struct policy *s, struct i8_error *err)
     }
     qsort(rest, count, sizeof *rest, by_name);
     for (size_t i = 0; i < count && st == I8_OK; i++)
-        st = keep_tensor(s, rest[i], false, I8I_KEEP_NOT_LINEAR,
-                         "not a parameter of the model", err);
+        st = keep_tensor(s, rest[i], -1, "not a parameter of the model", err);
     free(rest);
     return st;
+}
+
+/* compressed-tensors names its targets by class, Linear; other readers than our own would
+ * find an int8 matrix, turned, where a Conv1D is. */
+enum i8i_decision i8i_convert_decide(const struct i8i_convert_plan *p, int module,
+                                     const char *const *skip)
+{
+    const struct i8_convert_options *o = p->options;
+    enum i8i_decision d =
+        i8i_model_decide(p->model, module, (enum i8i_reader)o->reader, skip);
+    if (d == I8I_CONVERT && o->layout == I8_LAYOUT_COMPRESSED_TENSORS &&
+        o->reader != I8_READER_INT8TOOL &&
+        p->model->modules[module].kind == I8I_NODE_CONV1D)
+        return I8I_KEEP_CONV1D;
+    return d;
 }
 
 enum i8_status i8i_convert_policy(struct i8i_convert_plan *p,
@@ -214,8 +219,7 @@ enum i8_status i8i_convert_policy(struct i8i_convert_plan *p,
         goto out;
     }
     for (int i = 0; i < m->n_modules; i++)
-        s.decisions[i] = i8i_model_decide(m, i, (enum i8i_reader)p->options->reader,
-                                          p->options->skip_modules);
+        s.decisions[i] = i8i_convert_decide(p, i, p->options->skip_modules);
     for (int i = 0; i < m->n_params && st == I8_OK; i++)
         st = take_param(&s, &m->params[i], err);
     if (st == I8_OK)

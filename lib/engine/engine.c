@@ -71,6 +71,9 @@ static enum i8_status choose_threshold(struct i8i_engine *e, enum i8i_outlier_mo
     case I8I_OUTLIERS_AUTO: /* no columns are stored, so the threshold finds all */
     case I8I_OUTLIERS_DYNAMIC:
         e->threshold = (float)e->model->int8_threshold;
+        /* Readers of this layout set no columns apart. */
+        if (mode == I8I_OUTLIERS_AUTO && e->model->quantization == I8I_QUANT_CT_INT8)
+            e->threshold = 0;
         return I8_OK;
     case I8I_OUTLIERS_NONE:
         e->threshold = 0.0f;

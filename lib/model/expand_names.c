@@ -44,6 +44,9 @@ static enum i8_status choose_aliases(struct i8i_walk *w)
         if (row->alias) /* "": the checkpoint has no such level */
             w->aliased[i] = *row->alias ? any_has_part(w->m->checkpoint, row->alias)
                                         : !any_has_part(w->m->checkpoint, row->name);
+        /* A tied head that is stored under neither name: older readers have the alias. */
+        if (row->alias && row->role == I8I_ROLE_HEAD)
+            w->aliased[i] |= !any_has_part(w->m->checkpoint, row->name);
     }
     return I8_OK;
 }

@@ -34,7 +34,10 @@ static const struct i8i_node nodes[] = {
     I8I_LLAMA_ATTENTION("GptOss", i8i_when_attention_bias, i8i_when_attention_bias),
     I8I_PARAM(4, "sinks", NONE, .rows = I8I_DIM_HEADS),
     I8I_MODULE(3, "mlp", "GptOssMLP"),
-    I8I_ROUTER(4, "router", "GptOssTopKRouter", .bias = i8i_always),
+    /* Parameters of its own class in transformers 4, too. */
+    I8I_MODULE(4, "router", "GptOssTopKRouter"),
+    I8I_PARAM(5, "weight", ROUTER, .rows = I8I_DIM_EXPERTS, .cols = I8I_DIM_HIDDEN),
+    I8I_PARAM(5, "bias", NONE, .rows = I8I_DIM_EXPERTS),
     I8I_MODULE(4, "experts", "GptOssExperts"),
     I8I_PARAM(5, "gate_up_proj", EXPERTS_GATE_UP, .rows = I8I_DIM_EXPERTS,
               .cols = I8I_DIM_HIDDEN, .extra = {I8I_DIM_EXPERT_FFN2}),

@@ -67,7 +67,7 @@ struct i8i_model {
     int n_params;
     enum i8i_quantization quantization;
     const char *quantization_name; /* "gptq"; NULL if none */
-    double int8_threshold;         /* config's llm_int8_threshold, 6.0; 0: none */
+    double int8_threshold;         /* config's llm_int8_threshold, 6.0 */
     enum i8_dtype config_dtype;    /* config.json's dtype/torch_dtype, or INVALID */
     i8i_json *config;              /* NULL for a bare weights file */
     struct i8i_checkpoint *checkpoint;
@@ -140,12 +140,19 @@ enum i8i_decision {
     I8I_KEEP_ROUTER,       /* chooses experts: a bare parameter in transformers 5 */
     I8I_KEEP_SKIPPED,      /* --skip-modules */
     I8I_KEEP_LAST,         /* module of the last parameter (readers skip it) */
+    I8I_KEEP_CONV1D,       /* a layout that has none (compressed-tensors) */
     I8I_KEEP_DTYPE,        /* weight is not a floating-point matrix */
 };
 /* skip: NULL-terminated user list, or NULL. Pure. */
 enum i8i_decision i8i_model_decide(const struct i8i_model *m, int module,
                                    enum i8i_reader reader, const char *const *skip);
 const char *i8i_decision_text(enum i8i_decision d); /* "output embedding" */
+/* The dtype of a floating-point parameter of the module that stays: as stored, or `rest`
+ * (INVALID: as stored), but F32 where that would be F16 and the reader computes in fp32.
+ */
+enum i8_dtype i8i_model_rest_dtype(const struct i8i_model *m, int module,
+                                   enum i8i_reader reader, enum i8_dtype stored,
+                                   enum i8_dtype rest);
 
 /* The list for config.json's llm_int8_skip_modules: full names of the Linears that
  * `reader` must leave alone. Readers match names loosely (transformers 5: the name as a

@@ -131,18 +131,56 @@ static enum i8i_decision decide_v5(const struct i8i_model *m,
     return I8I_CONVERT;
 }
 
+/* The module that transformers 4 makes of a parameter's name: it strips ".weight" and
+ * ".bias". A bare parameter's name is no module, but may begin others' names. */
+static bool matches_param_v4(const struct i8i_model *m, const char *path,
+                             const struct i8i_param *p)
+{
+    return (strcmp(p->leaf, "weight") == 0 || strcmp(p->leaf, "bias") == 0) &&
+           matches_v4(path, m->modules[p->module].stored_path);
+}
+
+/* Both ends of every tie are spared: BERT's tied "cls.predictions.bias" spares all of
+ * "cls.predictions". */
+static bool spared_by_ties_v4(const struct i8i_model *m, const char *path)
+{
+    for (int i = 0; i < m->n_outside; i++) {
+        const struct i8i_module *mod = &m->modules[m->outside[i]];
+        for (int p = mod->first_param; p < mod->first_param + mod->n_params; p++) {
+            const struct i8i_param *param = &m->params[p];
+            if (param->tied_to >= 0 &&
+                (matches_param_v4(m, path, param) ||
+                 matches_param_v4(m, path, &m->params[param->tied_to])))
+                return true;
+        }
+    }
+    return false;
+}
+
 static enum i8i_decision decide_v4(const struct i8i_model *m,
                                    const struct i8i_module *mod)
 {
     if (kept_in_fp32(m, mod->stored_path, matches_v4))
         return I8I_KEEP_FP32_MODULE;
+    if (spared_by_ties_v4(m, mod->stored_path))
+        return I8I_KEEP_TIED;
     /* An untied head is all that it spares; else the last module is spared, too. */
-    bool head_only = m->family && m->family->output_embedding && !any_tied(m);
+    bool head_only = m->family && m->family->output_embedding && !any_tied(m) &&
+                     i8i_model_module(m, m->family->output_embedding) >= 0;
     const struct i8i_param *last = last_param(m, false);
     if (!head_only && last &&
         matches_v4(mod->stored_path, m->modules[last->module].stored_path))
         return I8I_KEEP_LAST;
     return I8I_CONVERT;
+}
+
+/* vLLM builds routers without a quantization method, whatever the configuration says. */
+static enum i8i_decision decide_vllm(const struct i8i_model *m,
+                                     const struct i8i_module *mod)
+{
+    if (mod->role == I8I_ROLE_ROUTER || mod->role == I8I_ROLE_SHARED_EXPERT_GATE)
+        return I8I_KEEP_ROUTER;
+    return decide_v4(m, mod);
 }
 
 static enum i8i_decision decide_own(const struct i8i_module *mod)
@@ -185,12 +223,31 @@ enum i8i_decision i8i_model_decide(const struct i8i_model *m, int module,
     case I8I_READER_TRANSFORMERS5:
         return decide_v5(m, mod);
     case I8I_READER_TRANSFORMERS4:
-    case I8I_READER_VLLM:
         return decide_v4(m, mod);
+    case I8I_READER_VLLM:
+        return decide_vllm(m, mod);
     case I8I_READER_INT8TOOL:
         break;
     }
     return decide_own(mod);
+}
+
+/* transformers computes them in fp32 where the rest is fp16 (T5's wo is out of fp16's
+ * range), but as stored where it is bf16. What it finds quantized it leaves in the dtype
+ * that is stored (5.23): so it has to be fp32 there. */
+enum i8_dtype i8i_model_rest_dtype(const struct i8i_model *m, int module,
+                                   enum i8i_reader reader, enum i8_dtype stored,
+                                   enum i8_dtype rest)
+{
+    const struct i8i_module *mod = &m->modules[module];
+    const enum i8_dtype to = rest == I8_DTYPE_INVALID ? stored : rest;
+    if (to != I8_DTYPE_F16 || !m->config)
+        return to;
+    bool keep =
+        (reader == I8I_READER_TRANSFORMERS5 && kept_in_fp32(m, mod->path, matches_v5)) ||
+        (reader == I8I_READER_TRANSFORMERS4 &&
+         kept_in_fp32(m, mod->stored_path, matches_v4));
+    return keep ? I8_DTYPE_F32 : to;
 }
 
 const char *i8i_decision_text(enum i8i_decision d)
@@ -216,6 +273,8 @@ const char *i8i_decision_text(enum i8i_decision d)
         return "skipped by request";
     case I8I_KEEP_LAST:
         return "module of the last parameter";
+    case I8I_KEEP_CONV1D:
+        return "Conv1D, which compressed-tensors does not quantize";
     case I8I_KEEP_DTYPE:
         return "weight is not a floating-point matrix";
     }

@@ -185,7 +185,6 @@ enum i8_status i8i_detect_quantization(struct i8i_model *m, struct i8_error *err
     if (method && strcmp(method, "compressed-tensors") == 0 && is_int8_rows(q)) {
         m->quantization = I8I_QUANT_CT_INT8;
         m->quantization_name = "compressed-tensors int8";
-        m->int8_threshold = 0; /* its readers set no columns apart */
         return I8_OK;
     }
     if (i8i_json_is_object(q)) {

@@ -362,7 +362,60 @@ def quantized_awq(folder):
 
 @defect
 def quantized_fp8(folder):
-    quantized(folder, quant_method="fp8", weight_block_size=[128, 128])
+    quantized(folder, quant_method="fp8", activation_scheme="dynamic")
+
+
+def fp8_blocks(folder, scale_name=None, scale_dtype="F32", more_rows=0, **block):
+    """Linears in FP8 with a scale for each block of 48 x 40, as DeepSeek-V3 has them."""
+    document, tensors = llama(dtype="BF16")
+    document["quantization_config"] = {
+        "quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic",
+        "weight_block_size": [48, 40]} | block
+    out = []
+    for t in tensors:
+        if not t.name.endswith("_proj.weight"):
+            out.append(t)
+            continue
+        rows, cols = t.shape
+        grid = [-(-rows // 48) + more_rows, -(-cols // 40)]
+        one = {"F32": struct.pack("<f", 0.00035), "BF16": b"\xb8\x39", "F16": b"\0\x10"}
+        out.append(Tensor(t.name, "F8_E4M3", t.shape,
+                          bytes((7 * i) % 120 | (i % 3 << 7 & 128) for i in range(rows * cols))))
+        name = scale_name or t.name + "_scale_inv"
+        if name not in [o.name for o in out]:
+            out.append(Tensor(name, scale_dtype, grid,
+                              one[scale_dtype] * (grid[0] * grid[1])))
+    write_model(folder, document, out)
+
+
+@defect
+def sound_fp8(folder):
+    fp8_blocks(folder)
+
+
+@defect
+def sound_fp8_bf16_scales(folder):
+    fp8_blocks(folder, scale_dtype="BF16")
+
+
+@defect
+def fp8_without_scales(folder):
+    fp8_blocks(folder, scale_name="model.norm.scales")
+
+
+@defect
+def fp8_scales_of_another_shape(folder):
+    fp8_blocks(folder, more_rows=1)
+
+
+@defect
+def fp8_scales_in_fp16(folder):
+    fp8_blocks(folder, scale_dtype="F16")
+
+
+@defect
+def fp8_static_activations(folder):
+    fp8_blocks(folder, activation_scheme="static")
 
 
 @defect
