@@ -5,6 +5,9 @@
  */
 #include "config.h"
 
+#include "base/file.h"
+#include "hub/cache.h"
+#include "hub/cache_listing.h"
 #include "hub/remote_tree.h"
 #include "source/model_source.h"
 
@@ -43,20 +46,81 @@ static enum i8_status configure(struct hub_access *h, struct i8_error *err)
 
 static enum i8_status ask_commit(struct hub_access *h,
                                  struct i8i_remote_tree_parts *parts,
-                                 struct i8_error *err)
+                                 enum i8i_hub_reason *reason, struct i8_error *err)
 {
     (void)pthread_mutex_lock(&h->lock);
     /* Nothing else can be asking before the first answer. */
     const unsigned retries = h->settings.retries;
     if (!h->reached && retries > FIRST_CONTACT_RETRIES)
         h->settings.retries = FIRST_CONTACT_RETRIES;
-    enum i8i_hub_reason reason = I8I_HUB_FINE;
     enum i8_status st =
-        i8i_hub_commit(parts->commit, parts->http, &parts->repo, &reason, err);
+        i8i_hub_commit(parts->commit, parts->http, &parts->repo, reason, err);
     h->settings.retries = retries;
-    h->reached = h->reached || st == I8_OK || reason != I8I_HUB_UNREACHABLE;
+    h->reached = h->reached || st == I8_OK || *reason != I8I_HUB_UNREACHABLE;
     (void)pthread_mutex_unlock(&h->lock);
     return st;
+}
+
+/* The commit as the cache remembers it, when nobody else can be asked. */
+static enum i8_status remembered_commit(struct i8i_remote_tree_parts *parts,
+                                        const struct i8i_cache *cache,
+                                        struct i8_error *err)
+{
+    enum i8_status st = I8_OK;
+    char commit[I8I_COMMIT_HEX] = "";
+    if (cache->folder != NULL)
+        st = i8i_cache_read_ref(commit, cache, parts->repo.revision, err);
+    char *snapshot = commit[0] != '\0' ? i8i_cache_snapshot(cache, commit) : NULL;
+    if (st == I8_OK && commit[0] != '\0' && snapshot == NULL)
+        st = i8i_nomem(err);
+    const bool there = snapshot != NULL && i8i_is_directory(snapshot);
+    free(snapshot);
+    if (st == I8_OK && !there)
+        return i8i_fail(err, I8_ERR_NETWORK,
+                        "%s: revision '%s' is not in the cache, and the Hub is not asked "
+                        "(HF_HUB_OFFLINE)",
+                        parts->repo.id, parts->repo.revision);
+    memcpy(parts->commit, commit, sizeof commit);
+    return st;
+}
+
+/* Which commit: by the Hub, by the cache if offline, and by the cache with a warning if
+ * the Hub cannot be reached. */
+static enum i8_status find_commit(struct hub_access *h,
+                                  struct i8i_remote_tree_parts *parts,
+                                  const struct i8i_cache *cache, struct i8_error *err)
+{
+    if (parts->http == NULL)
+        return remembered_commit(parts, cache, err);
+    enum i8i_hub_reason reason = I8I_HUB_FINE;
+    struct i8_error own = {0}, ignored = {0};
+    enum i8_status st = ask_commit(h, parts, &reason, &own);
+    if (st == I8_OK)
+        return st;
+    if (st == I8_ERR_NETWORK && reason == I8I_HUB_UNREACHABLE &&
+        remembered_commit(parts, cache, &ignored) == I8_OK) {
+        i8i_log(h->log, I8_LOG_WARNING, "%s; reading %s from the cache", own.message,
+                parts->repo.id);
+        parts->http = NULL;
+        return I8_OK;
+    }
+    return i8i_fail(err, st, "%s", own.message);
+}
+
+static enum i8_status find_listing(struct i8i_hub_listing *listing, struct hub_access *h,
+                                   const struct i8i_remote_tree_parts *parts,
+                                   const struct i8i_cache *cache, struct i8_error *err)
+{
+    bool found = false;
+    enum i8_status st = I8_OK;
+    if (cache->folder != NULL)
+        st = i8i_listing_read(listing, &found, cache->folder, parts->commit, h->log, err);
+    if (st != I8_OK || found)
+        return st;
+    i8i_hub_listing_free(listing);
+    if (parts->http == NULL)
+        return i8i_listing_scan(listing, parts->snapshot, err);
+    return i8i_hub_list(listing, parts->http, &parts->repo, parts->commit, NULL, err);
 }
 
 static enum i8_status open_commit(struct i8i_tree **out, struct hub_access *h,
@@ -64,15 +128,25 @@ static enum i8_status open_commit(struct i8i_tree **out, struct hub_access *h,
                                   struct i8_error *err)
 {
     struct i8i_hub_listing listing = {0};
-    if (h->settings.offline)
-        return i8i_fail(err, I8_ERR_NETWORK, "%s: the Hub is not asked (offline)",
-                        parts->repo.id);
-    enum i8_status st = ask_commit(h, parts, err);
+    struct i8i_cache cache = {0};
+    char *snapshot = NULL;
+    enum i8_status st = I8_OK;
+    if (h->settings.cache_dir != NULL)
+        st = i8i_cache_open(&cache, h->settings.cache_dir, parts->repo.id, err);
     if (st == I8_OK)
-        st = i8i_hub_list(&listing, parts->http, &parts->repo, parts->commit, NULL, err);
+        st = find_commit(h, parts, &cache, err);
+    if (st == I8_OK && cache.folder != NULL) {
+        snapshot = i8i_cache_snapshot(&cache, parts->commit);
+        st = snapshot != NULL ? I8_OK : i8i_nomem(err);
+    }
+    parts->snapshot = snapshot;
     if (st == I8_OK)
-        return i8i_remote_tree_new(out, parts, &listing, err);
+        st = find_listing(&listing, h, parts, &cache, err);
+    if (st == I8_OK)
+        st = i8i_remote_tree_new(out, parts, &listing, err);
     i8i_hub_listing_free(&listing);
+    free(snapshot);
+    i8i_cache_close(&cache);
     return st;
 }
 
