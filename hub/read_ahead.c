@@ -41,7 +41,8 @@ struct i8i_read_ahead {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint64_t next;  /* the chunk to be fetched ahead next */
+    uint64_t
+        next; /* the chunk to be fetched ahead next; the last one's successor: none */
     uint64_t clock; /* of uses */
     atomic_bool stop;
     pthread_t *threads;
@@ -95,8 +96,6 @@ static struct slot *take_slot(struct i8i_read_ahead *a, bool waiting)
     if (oldest != NULL && (waiting || used > a->n_slots / 2))
         return oldest;
     if (waiting && farthest != NULL) {
-        if (a->next > farthest->chunk)
-            a->next = farthest->chunk; /* fetched again when there is room */
         return farthest;
     }
     return NULL;
@@ -154,6 +153,14 @@ static void *fetch_ahead(void *ctx)
 
 /* ---- reading ---- */
 
+/* Does a reader who misses this chunk go forwards? A look at some other place is not
+ * followed; the first read of all is. */
+static bool is_sequential(struct i8i_read_ahead *a, uint64_t chunk)
+{
+    const struct slot *before = chunk > 0 ? find(a, chunk - 1) : NULL;
+    return a->clock == 0 || (before != NULL && before->used);
+}
+
 /* The slot with the chunk, ready and held for the reader (under the lock). */
 static enum i8_status get(struct i8i_read_ahead *a, struct slot **out, uint64_t chunk,
                           struct i8_error *err)
@@ -161,7 +168,7 @@ static enum i8_status get(struct i8i_read_ahead *a, struct slot **out, uint64_t 
     for (;;) {
         struct slot *s = find(a, chunk);
         if (s == NULL && (s = take_slot(a, true)) != NULL) {
-            if (a->next <= chunk)
+            if (is_sequential(a, chunk))
                 a->next = chunk + 1; /* the others go on from here */
             s->readers++;            /* nobody takes it before it is read */
             enum i8_status st = fill(a, s, chunk, err);
@@ -175,8 +182,6 @@ static enum i8_status get(struct i8i_read_ahead *a, struct slot **out, uint64_t 
             if (!s->used)
                 (void)pthread_cond_broadcast(&a->changed); /* one more to fetch ahead */
             s->used = true;
-            if (a->next <= chunk)
-                a->next = chunk + 1;
             *out = s;
             return I8_OK;
         }
@@ -234,6 +239,7 @@ static enum i8_status number_chunks(struct i8i_read_ahead *a,
             a->first_chunk[i] + size / a->chunk_bytes + (size % a->chunk_bytes != 0);
     }
     a->n_lanes = n;
+    a->next = a->first_chunk[n];
     const uint64_t slots = memory / a->chunk_bytes;
     a->n_slots = slots < SLOTS        ? SLOTS
                  : slots > MOST_SLOTS ? MOST_SLOTS

@@ -104,8 +104,8 @@ static enum i8_status check_unchanged(const struct i8i_convert_plan *p,
         const struct i8i_input_file *in = &p->inputs[i];
         struct stat info;
         const struct i8i_source *stored = i8i_source_stored(in->source);
-        if (stored->fd < 0 || fstat(stored->fd, &info) != 0)
-            continue;
+        if (stored->fd < 0 || stored->digest != NULL || fstat(stored->fd, &info) != 0)
+            continue; /* what has a digest is held to that */
         int64_t mtime = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
         if ((uint64_t)info.st_size != stored->size || mtime != in->mtime_ns)
             return i8i_fail(err, I8_ERR_DATA, "%s: changed while it was being converted",

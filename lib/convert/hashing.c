@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "convert/hashing.h"
 #include "convert/pipeline.h"
+#include "convert/remote_inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan 
                                  const struct i8i_pipeline_task *task,
                                  struct i8_error *err)
 {
-    *h = (struct i8i_hashing){.plan = plan, .staging = staging};
+    *h = (struct i8i_hashing){.plan = plan, .staging = staging, .part_bytes = PART_BYTES};
     h->streams = i8i_calloc(plan->n_outputs + plan->n_inputs, sizeof *h->streams);
     enum i8_status st = h->streams ? I8_OK : i8i_nomem(err);
     for (size_t i = 0; i < plan->n_outputs && st == I8_OK; i++) {
@@ -85,12 +86,12 @@ bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job,
         uint64_t end = up_to(ctx, s->output, s->file);
         /* Tensors of a .bin may share bytes: reading can come back to an earlier place.
          */
-        if (end < s->bytes && (end < s->position || end - s->position < PART_BYTES))
+        if (end < s->bytes && (end < s->position || end - s->position < h->part_bytes))
             continue;
         s->busy = true;
         *job = (struct i8i_hash_job){.stream = i, .from = s->position, .to = end};
-        if (job->to - job->from > PART_BYTES)
-            job->to = job->from + PART_BYTES;
+        if (job->to - job->from > h->part_bytes)
+            job->to = job->from + h->part_bytes;
         return true;
     }
     return false;
@@ -115,6 +116,8 @@ enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job 
         i8i_source_close(source);
     if (st == I8_OK && job->to == s->bytes) {
         st = i8i_hash_final(s->hash, s->hex, err);
+        if (st == I8_OK && !s->output)
+            st = i8i_check_listed_digest(&h->plan->inputs[s->file], s->hex, err);
         if (st == I8_OK)
             st = i8i_journal_add_digest(h->staging->journal, s->output ? 'o' : 'i',
                                         s->file, s->hex, err);
@@ -131,12 +134,30 @@ void i8i_hashing_book(struct i8i_hashing *h, const struct i8i_hash_job *job)
     h->done_bytes += job->to - job->from;
 }
 
-void i8i_hashing_finish(struct i8i_hashing *h)
+uint64_t i8i_hashing_lag(const struct i8i_hashing *h, size_t file, uint64_t position)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        const struct i8i_hash_stream *s = &h->streams[i];
+        if (s->output || s->done || s->file > file)
+            continue;
+        const uint64_t read = s->file < file || position > s->bytes ? s->bytes : position;
+        lag += read > s->position ? read - s->position : 0;
+    }
+    return lag;
+}
+
+enum i8_status i8i_hashing_finish(struct i8i_hashing *h, struct i8_error *err)
 {
     struct i8i_convert_plan *p = h->plan;
-    for (size_t i = 0; p && i < p->n_inputs; i++) {
-        if (p->inputs[i].same_as >= 0)
-            memcpy(p->inputs[i].sha256, p->outputs[p->inputs[i].same_as].sha256,
-                   I8_SHA256_HEX);
+    enum i8_status st = I8_OK;
+    for (size_t i = 0; p && i < p->n_inputs && st == I8_OK; i++) {
+        struct i8i_input_file *in = &p->inputs[i];
+        if (in->same_as < 0)
+            continue;
+        memcpy(in->sha256, p->outputs[in->same_as].sha256, I8_SHA256_HEX);
+        if (in->sha256[0] != '\0')
+            st = i8i_check_listed_digest(in, in->sha256, err);
     }
+    return st;
 }

@@ -17,6 +17,7 @@ struct i8i_hashing { /* all zeros: nothing is to be hashed */
     const struct i8i_staging *staging;
     struct i8i_hash_stream *streams; /* outputs, then inputs */
     size_t count;
+    uint64_t part_bytes; /* hashed at a time; may be lowered after the start */
     uint64_t done_bytes, total_bytes;
 };
 struct i8i_hash_job {
@@ -41,7 +42,13 @@ enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job 
                                char *buffer, size_t bytes,
                                struct i8_error *err) I8I_MUST_CHECK;
 void i8i_hashing_book(struct i8i_hashing *h, const struct i8i_hash_job *job);
-/* A copied source file has its copy's digest: notes those, at the end. */
-void i8i_hashing_finish(struct i8i_hashing *h);
+/* Bytes of inputs that have been read, when reading has come to `position` of input
+ * `file`, and are not hashed yet. */
+uint64_t i8i_hashing_lag(const struct i8i_hashing *h, size_t file, uint64_t position);
+/* A copied source file has its copy's digest: notes those, at the end, and checks
+ * them as the others were when they were complete: a digest that is not the listed one is
+ * I8_ERR_DATA. */
+enum i8_status i8i_hashing_finish(struct i8i_hashing *h,
+                                  struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

@@ -48,8 +48,14 @@ static enum i8_status hash_source(struct i8i_hash *h, const struct i8i_convert_p
         const struct i8i_input_file *in = &p->inputs[i];
         hash_text(h, in->name);
         hash_u64(h, in->bytes);
-        hash_u64(h, (uint64_t)in->mtime_ns);
-        if (i < c->n_files)
+        /* What a server vouches for is known by that; other bytes by when they were
+         * written. */
+        const char *digest = i8i_source_stored(in->source)->digest;
+        if (digest != NULL)
+            hash_text(h, digest);
+        else
+            hash_u64(h, (uint64_t)in->mtime_ns);
+        if (i < c->n_files && digest == NULL)
             st = hash_start(h, in->source, c->files[i].data_start, err);
     }
     return st;

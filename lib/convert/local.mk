@@ -9,6 +9,7 @@ lib_libint8core_la_SOURCES += lib/convert/advice.c lib/convert/companions.c \
   lib/convert/manifest.c lib/convert/output_check.c lib/convert/output_check.h lib/convert/output_complete.c \
   lib/convert/pipeline.c lib/convert/pipeline.h lib/convert/pack_plan.c lib/convert/packed.h \
   lib/convert/packing.c lib/convert/publish.c lib/convert/publisher.c \
-  lib/convert/publisher.h lib/convert/rank_run.c lib/convert/rank_run.h lib/convert/shards.c \
+  lib/convert/publisher.h lib/convert/rank_run.c lib/convert/rank_run.h \
+  lib/convert/remote_inputs.c lib/convert/remote_inputs.h lib/convert/shards.c \
   lib/convert/staging.c lib/convert/staging.h lib/convert/tensor_policy.c \
   lib/convert/tied_copies.c lib/convert/unpack_plan.c lib/convert/work_block.c lib/convert/work_block.h

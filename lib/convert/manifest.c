@@ -34,16 +34,18 @@ void i8i_manifest_file(struct i8i_json_writer *w, const struct i8i_convert_plan 
     i8i_jw_end_object(w);
 }
 
-/* A local model is named by its last component: where it lay is nobody's business. */
+/* A repository by its name; a local model by its last component: where it lay is nobody's
+ * business. */
 static void write_source(struct i8i_json_writer *w, const struct i8i_convert_plan *p)
 {
     const struct i8i_tree *tree = p->model->tree;
-    bool remote = tree && tree->path == NULL;
+    bool remote = tree && tree->repository != NULL;
     char *path = remote ? NULL : realpath(p->options->model, NULL);
     i8i_jw_key(w, "source");
     i8i_jw_begin_object(w);
-    i8i_jw_kv_string(
-        w, "name", remote ? tree->name : i8i_path_base(path ? path : p->options->model));
+    i8i_jw_kv_string(w, "name",
+                     remote ? tree->repository
+                            : i8i_path_base(path ? path : p->options->model));
     i8i_jw_kv_string(w, "revision", tree ? tree->revision : NULL);
     i8i_jw_key(w, "files");
     i8i_jw_begin_array(w);

@@ -13,6 +13,7 @@
 #include "convert/hashing.h"
 #include "convert/packed.h"
 #include "convert/pipeline.h"
+#include "convert/remote_inputs.h"
 #include "convert/work_block.h"
 
 #include <fcntl.h>
@@ -37,6 +38,7 @@ struct pipeline {
     struct i8i_staging *staging;
     size_t block_bytes;
     uint64_t item_bytes, sync_bytes;
+    uint64_t window;          /* of what is read ahead; 0: inputs are files */
     struct i8i_block *blocks; /* by thread */
 
     pthread_mutex_t lock;
@@ -137,6 +139,18 @@ static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
     return end < p->inputs[file].bytes ? end : p->inputs[file].bytes;
 }
 
+/* Hashing must find in the window what the pieces have read. It is busy when it is so far
+ * behind, for otherwise it would have been the next task. */
+static bool too_far_ahead(const struct pipeline *l)
+{
+    if (l->window == 0 || l->active == 0 || all_handed_out(l))
+        return false;
+    const struct i8i_piece *piece = &l->plan->pieces[l->piece];
+    return i8i_hashing_lag(&l->hashing, piece->input,
+                           piece->source_offset + piece_bytes(piece, l->unit)) >
+           i8i_window_lag(l->window);
+}
+
 static struct task next_task(struct pipeline *l)
 {
     struct task t = {.kind = TASK_END};
@@ -144,6 +158,8 @@ static struct task next_task(struct pipeline *l)
         return t;
     if (i8i_hashing_next(&l->hashing, &t.hash, hashable_up_to, l))
         t.kind = TASK_HASH;
+    else if (too_far_ahead(l))
+        t.kind = TASK_WAIT;
     else if (next_range(l, &t.range))
         t.kind = TASK_RANGE;
     else if (i8i_hashing_next(&l->hashing, &t.hash, hashable_up_to, l))
@@ -275,7 +291,7 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
 {
     const struct i8_convert_options *o = plan->options;
     *jobs = o->jobs ? o->jobs : i8i_processors();
-    const uint64_t fixed = BASE_BYTES + plan->table_bytes +
+    const uint64_t fixed = BASE_BYTES + plan->table_bytes + i8i_read_ahead_window(plan) +
                            i8i_frame_cache_memory(plan->model->checkpoint->frames, *jobs);
     *block_bytes = tuning->block_bytes ? tuning->block_bytes : DEFAULT_BLOCK_BYTES;
     if (o->ram_bytes > 0) {
@@ -416,16 +432,26 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     report->part_bytes = l.total_bytes;
     if (st == I8_OK && !plan->options->no_hash)
         st = i8i_hashing_start(&l.hashing, plan, staging, task, err);
+    l.window = i8i_read_ahead_window(plan);
+    if (l.window > 0) {
+        const uint64_t item = i8i_window_item(l.window, jobs);
+        l.item_bytes = l.item_bytes < item ? l.item_bytes : item;
+        l.hashing.part_bytes = i8i_window_hash_part(l.window);
+    }
     for (; ready < jobs && st == I8_OK; ready++)
         st = i8i_block_init(&l.blocks[ready], plan, l.block_bytes, err);
     if (st == I8_OK)
         st = i8i_pool_new(&pool, jobs, err);
+    if (st == I8_OK && !staging->record.publishing)
+        st = i8i_read_ahead_begin(plan, task, l.done_before, l.n_done_before, l.window,
+                                  err);
     if (st != I8_OK)
         goto out;
     i8i_pool_run(pool, jobs, work, &l);
     if (l.error.status != I8_OK)
         st = i8i_fail(err, l.error.status, "%s", l.error.message);
-    i8i_hashing_finish(&l.hashing);
+    else
+        st = i8i_hashing_finish(&l.hashing, err);
     for (unsigned i = 0; i < ready; i++)
         report->nonfinite += l.blocks[i].nonfinite;
     report->left_bytes = l.left_bytes;
@@ -433,6 +459,7 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     for (size_t i = 0; i < plan->n_outputs; i++)
         report->complete = report->complete && l.left[i] == 0;
 out:
+    i8i_read_ahead_end(plan);
     for (unsigned i = 0; l.blocks && i < ready; i++)
         i8i_block_free(&l.blocks[i]);
     i8i_pool_free(pool);

@@ -6,16 +6,17 @@
  */
 #include "config.h"
 
-#include "convert/convert_plan.h"
+#include "convert/remote_inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK ((size_t)256 << 10)
+#define CHUNK        ((size_t)256 << 10)
+#define REMOTE_CHUNK ((size_t)8 << 20) /* where each read is a request */
 
 static enum i8_status compare(bool *same, const struct i8i_convert_plan *p,
                               const struct i8i_tensor *a, const struct i8i_tensor *b,
-                              char *buffers, struct i8_error *err)
+                              char *buffers, size_t chunk, struct i8_error *err)
 {
     const struct i8i_checkpoint *c = p->model->checkpoint;
     enum i8_status st = I8_OK;
@@ -23,12 +24,12 @@ static enum i8_status compare(bool *same, const struct i8i_convert_plan *p,
     if (a->file == b->file && a->offset == b->offset && i8i_tensor_is_plain(a) &&
         i8i_tensor_is_plain(b))
         return I8_OK; /* the same bytes of the same file */
-    for (uint64_t at = 0; at < a->bytes && *same && st == I8_OK; at += CHUNK) {
-        size_t n = a->bytes - at < CHUNK ? (size_t)(a->bytes - at) : CHUNK;
+    for (uint64_t at = 0; at < a->bytes && *same && st == I8_OK; at += chunk) {
+        size_t n = a->bytes - at < chunk ? (size_t)(a->bytes - at) : chunk;
         st = i8i_tensor_read(c, a, buffers, at, n, err);
         if (st == I8_OK)
-            st = i8i_tensor_read(c, b, buffers + CHUNK, at, n, err);
-        *same = st == I8_OK && memcmp(buffers, buffers + CHUNK, n) == 0;
+            st = i8i_tensor_read(c, b, buffers + chunk, at, n, err);
+        *same = st == I8_OK && memcmp(buffers, buffers + chunk, n) == 0;
     }
     return st;
 }
@@ -53,7 +54,8 @@ enum i8_status i8i_convert_check_tied(const struct i8i_convert_plan *p,
 {
     const struct i8i_model *m = p->model;
     enum i8_status st = I8_OK;
-    char *buffers = m->n_ignored > 0 ? malloc(2 * CHUNK) : NULL;
+    const size_t chunk = i8i_read_ahead_window(p) > 0 ? REMOTE_CHUNK : CHUNK;
+    char *buffers = m->n_ignored > 0 ? malloc(2 * chunk) : NULL;
     if (m->n_ignored > 0 && buffers == NULL)
         return i8i_nomem(err);
     for (int i = 0; i < m->n_params && m->n_ignored > 0 && st == I8_OK; i++) {
@@ -65,7 +67,7 @@ enum i8_status i8i_convert_check_tied(const struct i8i_convert_plan *p,
         of = m->params[param->tied_to].tensor;
         st = stored_copy(&copy, p, param, err);
         if (st == I8_OK && copy && of && copy != of)
-            st = compare(&same, p, copy, of, buffers, err);
+            st = compare(&same, p, copy, of, buffers, chunk, err);
         if (st == I8_OK && !same)
             st = i8i_fail(err, I8_ERR_DATA,
                           "%s: tensor '%s' differs from '%s', to which config.json ties "
