@@ -166,14 +166,6 @@ enum i8_status i8i_listing_write(const char *folder, const char *commit,
     return st;
 }
 
-void i8i_listing_remove(const char *folder, const char *commit)
-{
-    char *path = tree_path(folder, commit);
-    if (path)
-        (void)unlink(path);
-    free(path);
-}
-
 /* ---- a folder ---- */
 
 struct scan {

@@ -20,8 +20,6 @@ enum i8_status i8i_listing_read(struct i8i_hub_listing *out, bool *found,
 enum i8_status i8i_listing_write(const char *folder, const char *commit,
                                  const struct i8i_hub_listing *l, const char *temp_dir,
                                  struct i8_error *err) I8I_MUST_CHECK;
-/* Forgets it: the files turned out to be others than it says. */
-void i8i_listing_remove(const char *folder, const char *commit);
 /* The files below a snapshot's folder. A link into blobs/ tells its hash, a file of its
  * own does not ("" then). */
 enum i8_status i8i_listing_scan(struct i8i_hub_listing *out, const char *snapshot,

@@ -70,9 +70,10 @@ static enum i8_status read_stored(struct i8i_pull *p, struct i8_error *err)
     const struct i8_log *log = p->log;
     enum i8_status st = i8i_listing_read(&p->listing, &p->listing_stored, p->store.meta,
                                          p->store.commit, log, err);
-    if (st == I8_OK && !p->listing_stored && p->options->local_dir &&
+    p->listing_known = p->listing_stored;
+    if (st == I8_OK && !p->listing_known && p->options->local_dir &&
         p->store.cache.folder)
-        st = i8i_listing_read(&p->listing, &p->listing_stored, p->store.cache.folder,
+        st = i8i_listing_read(&p->listing, &p->listing_known, p->store.cache.folder,
                               p->store.commit, log, err);
     return st;
 }
@@ -92,7 +93,7 @@ static enum i8_status ask_hub(struct i8i_pull *p, struct i8_error *err)
         st = i8i_store_set_commit(&p->store, commit, err);
     if (st == I8_OK)
         st = read_stored(p, err);
-    if (st == I8_OK && !p->listing_stored)
+    if (st == I8_OK && !p->listing_known)
         st = i8i_hub_list(&p->listing, p->http, &p->repo, commit, &reason, err);
     i8i_pull_watch_stop(&watch);
     /* What can be done without the Hub is for the user to decide, who is told. */
@@ -132,7 +133,7 @@ static enum i8_status ask_cache(struct i8i_pull *p, struct i8_error *err)
         st = i8i_store_set_commit(&p->store, commit, err);
     if (st == I8_OK)
         st = read_stored(p, err);
-    if (st != I8_OK || p->listing_stored)
+    if (st != I8_OK || p->listing_known)
         return st;
     if (p->options->local_dir || !i8i_is_directory(p->store.root))
         return i8i_fail(err, I8_ERR_IO,
@@ -237,6 +238,58 @@ static enum i8_status say_wanted(const struct i8i_pull *p, struct i8_error *err)
     return st;
 }
 
+static bool same_listing(const struct i8i_hub_listing *a, const struct i8i_hub_listing *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = a->files[i].size == b->files[i].size &&
+               strcmp(a->files[i].path, b->files[i].path) == 0 &&
+               strcmp(a->files[i].hash, b->files[i].hash) == 0;
+    return same;
+}
+
+/* What can be had without the network. The listing is stored before the first file: a
+ * snapshot that is not complete is then known to be so. */
+static enum i8_status take_at_hand(struct i8i_pull *p, struct i8_error *err)
+{
+    if (!p->listing_stored && !p->listing_partial) {
+        const enum i8_status st = i8i_listing_write(p->store.meta, p->store.commit,
+                                                    &p->listing, p->store.temp, err);
+        if (st != I8_OK)
+            return st;
+        p->listing_stored = true;
+    }
+    return i8i_pull_adopt(p, err);
+}
+
+/* A stored listing is believed as long as nothing is fetched by it: a wrong one, whoever
+ * wrote it, does not stay. */
+static enum i8_status list_again(struct i8i_pull *p, struct i8_error *err)
+{
+    struct i8i_pull_watch watch;
+    struct i8i_hub_listing fresh = {0};
+    i8i_pull_watch_start(&watch, p, "asking the Hub", 0, 0);
+    enum i8_status st =
+        i8i_hub_list(&fresh, p->http, &p->repo, p->store.commit, NULL, err);
+    i8i_pull_watch_stop(&watch);
+    if (st != I8_OK || same_listing(&fresh, &p->listing)) {
+        i8i_hub_listing_free(&fresh);
+        return st;
+    }
+    i8i_log(p->log, I8_LOG_WARNING, "the stored listing of commit %s was wrong",
+            p->store.commit);
+    free(p->entries);
+    p->entries = NULL;
+    i8i_selection_free(&p->chosen);
+    i8i_hub_listing_free(&p->listing);
+    p->listing = fresh;
+    p->listing_known = p->listing_stored = false;
+    st = choose(p, err);
+    if (st == I8_OK)
+        st = i8i_pull_look(p, err);
+    return st == I8_OK ? take_at_hand(p, err) : st;
+}
+
 static enum i8_status get(struct i8i_pull *p, struct i8_error *err)
 {
     enum i8_status st = i8i_pull_look(p, err);
@@ -248,19 +301,12 @@ static enum i8_status get(struct i8i_pull *p, struct i8_error *err)
     if (p->http == NULL && at_hand == 0 && p->chosen.count > 0)
         return say_wanted(p, err);
     st = p->store.ops->prepare(&p->store, err);
-    /* Before the first file: a snapshot that is not complete is then known to be so. */
-    if (st == I8_OK && !p->listing_stored && !p->listing_partial) {
-        st = i8i_listing_write(p->store.meta, p->store.commit, &p->listing, p->store.temp,
-                               err);
-        p->listing_stored = st == I8_OK;
-    }
     if (st == I8_OK)
-        st = i8i_pull_adopt(p, err);
+        st = take_at_hand(p, err);
+    if (st == I8_OK && p->http && p->listing_known && count_wanted(p) > 0)
+        st = list_again(p, err);
     if (st == I8_OK && count_wanted(p) > 0)
         st = p->http ? i8i_pull_fetch(p, err) : say_wanted(p, err);
-    /* Either the files are wrong or the listing is: the next run is to ask anew. */
-    if (st == I8_ERR_DATA && p->http)
-        i8i_listing_remove(p->store.meta, p->store.commit);
     return st;
 }
 

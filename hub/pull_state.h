@@ -33,7 +33,8 @@ struct i8i_pull {
     struct i8i_http *http; /* NULL when offline */
     struct i8i_store store;
     struct i8i_hub_listing listing;
-    bool listing_stored;  /* it came from the disk */
+    bool listing_known;   /* it came from the disk */
+    bool listing_stored;  /* it lies where the store keeps it */
     bool listing_partial; /* it is what the snapshot has, not what the commit has */
     struct i8i_selection chosen;
     struct i8i_pull_entry *entries; /* chosen.count */
