@@ -12,8 +12,6 @@
 
 #define WRITE_BYTES ((size_t)256 << 10) /* one pwrite; divides a piece */
 #define ASK_AGAIN_S 0.5                 /* for a lock that another process holds */
-#define STILL_ALIVE_S \
-    30.0 /* since the last piece: one bad connection is not the network */
 /* Connections a file before another large one is begun beside it. */
 #define FILE_CONNECTIONS 4
 #define OPEN_MAX_FILES   64 /* not yet hashed and named ones included */
@@ -146,12 +144,12 @@ static bool step_down(struct i8i_engine *e, struct i8i_job *j)
     return false;
 }
 
-/* A stream has failed after all its attempts. While other connections bring bytes, the
- * network is well and this one is too many. */
-static bool is_one_too_many(struct i8i_engine *e, enum i8_status st)
+/* A stream has failed after all its attempts. If other connections brought bytes since it
+ * began, the network is well and this one is too many. */
+static bool is_one_too_many(struct i8i_engine *e, enum i8_status st, double start_s)
 {
     if (st != I8_ERR_NETWORK || e->busy == 0 || e->adapt.max <= 1 ||
-        i8i_monotonic_s() - e->progress_s > STILL_ALIVE_S)
+        e->progress_s < start_s)
         return false;
     i8i_adapt_cap(&e->adapt, e->busy);
     return true;
@@ -171,6 +169,7 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
     f->skip = i8i_piece_is_done(&j->pieces, f->piece);
     const uint64_t end =
         i8i_piece_start(&j->pieces, whole ? j->pieces.count : f->run.end);
+    long status = 0;
     const struct i8i_stream stream = {
         .offset = f->position,
         .length = end - f->position,
@@ -179,9 +178,11 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
         .trouble = on_trouble,
         .ctx = f,
         .cancel = &e->stop,
+        .status = &status,
     };
     struct i8_error err = {0};
     enum i8i_stream_end how;
+    const double start_s = i8i_monotonic_s();
     j->active++;
     e->busy++;
     (void)pthread_mutex_unlock(&e->lock);
@@ -198,10 +199,10 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
         j->single = j->whole = true;
     } else if (st == I8_OK && how == I8I_STREAM_REFUSED && !step_down(e, j)) {
         st = i8i_fail(&err, I8_ERR_NETWORK,
-                      "%s/%s: the server refuses the file (HTTP 403)",
-                      e->request->repo->id, i8i_job_file(e, j)->file->path);
+                      "%s/%s: the server refuses the file (HTTP %ld)",
+                      e->request->repo->id, i8i_job_file(e, j)->file->path, status);
     }
-    if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st)) {
+    if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st, start_s)) {
         e->reason = i8i_remote_file_reason(j->remote);
         i8i_engine_fail(e, &err);
     }

@@ -9,9 +9,9 @@
 
 #include "hub/http_transfer.h"
 #include "hub/resolve.h"
+#include "hub/retry.h"
 
 #include <curl/curl.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -365,8 +365,10 @@ static enum i8_status outcome(struct i8i_transfer *t, CURLcode code, const char 
         return I8_OK;
     if (t->cancelled)
         return i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
-    if (code == CURLE_OUT_OF_MEMORY)
-        return i8i_nomem(err);
+    if (code ==
+        CURLE_OUT_OF_MEMORY) /* libcurl's answer to a header line of 100 KiB, too */
+        return i8i_fail(err, I8_ERR_NOMEM, "%s: out of memory, or a header without end",
+                        url);
     t->response->retryable = !is_final(code);
     if (t->stalled || code == CURLE_OPERATION_TIMEDOUT)
         return i8i_fail(err, I8_ERR_NETWORK, "%s: %s for %u s", url,
@@ -394,9 +396,10 @@ static bool wait_for_gate(struct i8i_http *http, const struct i8i_http_request *
 
 static void note_gate(struct i8i_http *http, const struct i8i_http_response *r)
 {
-    if (r->status != 429 || !(r->retry_after_s > 0))
+    if (r->status != 429 || !(r->retry_after_s > 0) ||
+        r->retry_after_s > I8I_RETRY_TOLD_MAX_S)
         return;
-    const double until = i8i_monotonic_s() + fmin(r->retry_after_s, 3600.0);
+    const double until = i8i_monotonic_s() + r->retry_after_s;
     (void)pthread_mutex_lock(&http->lock);
     if (until > http->hub_open_s)
         http->hub_open_s = until;

@@ -84,7 +84,12 @@ static enum i8_status add_page(struct i8i_hub_listing *l,
     const i8i_json *entry = st == I8_OK ? i8i_json_first(page) : NULL;
     for (; entry != NULL && st == I8_OK; entry = i8i_json_next(entry)) {
         const char *type = i8i_json_string(i8i_json_get(entry, "type"));
-        if (type != NULL && strcmp(type, "file") == 0)
+        if (type == NULL)
+            st = i8i_fail(
+                err, I8_ERR_DATA,
+                "%s: the list of files has an entry that does not say what it is",
+                repo->id);
+        else if (strcmp(type, "file") == 0)
             st = add_file(l, entry, repo, err);
     }
     i8i_json_free(page);

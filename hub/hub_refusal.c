@@ -92,6 +92,12 @@ enum i8_status i8i_hub_refusal(enum i8i_hub_reason *reason,
     case I8I_HUB_OTHER:
         break;
     }
+    if (r->status == 429)
+        return i8i_fail(
+            err, I8_ERR_NETWORK,
+            "%s: too many requests, says the Hub (HTTP 429): try again in %.0f s%s",
+            repo->id, r->retry_after_s > 0 ? r->retry_after_s : 300.0,
+            with_token ? "" : "; with HF_TOKEN set more are allowed");
     return i8i_fail(
         err, I8_ERR_NETWORK, "%s%s%s: the Hub answers HTTP %ld%s%.*s%s%.80s%s", repo->id,
         path == NULL ? "" : "/", path == NULL ? "" : path, r->status,

@@ -292,8 +292,10 @@ static enum next read_refusal(struct attempt *a, const struct i8i_http_response 
     if (i8i_http_redirect(&location, r)) {
         char *next;
         *st = i8i_url_join(&next, address->url, location, err);
-        if (*st != I8_OK)
+        if (*st != I8_OK) {
+            i8i_error_prefix(err, "%s", a->f->what);
             return NEXT_FAIL;
+        }
         free(address->url);
         address->url = next;
         address->elsewhere =
@@ -349,7 +351,11 @@ static enum i8_status perform(struct attempt *a, struct i8i_http_response *r,
         r->retryable = true;
         return i8i_fail(err, I8_ERR_NETWORK, "%s", a->bad.message);
     }
-    return st == I8_ERR_CANCELLED && a->verdict != GO ? I8_OK : st;
+    if (st == I8_ERR_CANCELLED && a->verdict != GO)
+        return I8_OK;
+    if (st == I8_ERR_NETWORK || st == I8_ERR_DATA) /* an address does not tell the file */
+        i8i_error_prefix(err, "%s", a->f->what);
+    return st;
 }
 
 enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
@@ -408,6 +414,8 @@ enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
             next = NEXT_RETRY;
         }
         const double retry_after_s = r.retry_after_s;
+        if (stream->status != NULL)
+            *stream->status = r.status;
         i8i_http_response_free(&r);
         if (next == NEXT_RETRY) {
             tell(stream, true, own.message);

@@ -44,7 +44,7 @@ enum i8i_stream_end {
     I8I_STREAM_STOPPED,  /* write() said that it has enough */
     I8I_STREAM_NO_RANGE, /* the server answered a range with the whole file, and `whole`
                             was not set: nothing was delivered by that answer */
-    I8I_STREAM_REFUSED,  /* 403 (or 416) on an address that is fresh */
+    I8I_STREAM_REFUSED,  /* 400, 403 or 416 on an address that is fresh */
 };
 
 struct i8i_stream {
@@ -61,6 +61,7 @@ struct i8i_stream {
     void (*trouble)(void *ctx, bool waiting, const char *why);
     void *ctx;
     const atomic_bool *cancel; /* may be NULL */
+    long *status;              /* of the last answer; may be NULL */
 };
 enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
                                       const struct i8i_stream *stream,

@@ -97,6 +97,7 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
         if (st != I8_OK) {
             if (reason != NULL)
                 *reason = I8I_HUB_UNREACHABLE;
+            i8i_error_prefix(err, "%s/%s", repo->id, path);
             i8i_http_response_free(&r);
             break;
         }
@@ -113,7 +114,9 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
         char *next = NULL;
         if (redirected) {
             st = i8i_url_join(&next, out->url, location, err);
-            if (st == I8_OK && i == I8I_REDIRECTS_MAX)
+            if (st != I8_OK)
+                i8i_error_prefix(err, "%s/%s", repo->id, path);
+            else if (i == I8I_REDIRECTS_MAX)
                 st = i8i_fail(err, I8_ERR_DATA, "%s/%s: more than %d redirects", repo->id,
                               path, I8I_REDIRECTS_MAX);
         }

@@ -10,8 +10,7 @@
 
 #include <time.h>
 
-#define WAIT_MAX_S      30.0   /* of our own accord */
-#define WAIT_TOLD_MAX_S 3600.0 /* because the server said so */
+#define WAIT_MAX_S      30.0 /* of our own accord */
 #define WORTH_TELLING_S 2.0
 #define SLICE_NS        50000000L /* how late a cancel may be noticed */
 
@@ -40,7 +39,8 @@ double i8i_retry_delay(unsigned failures, unsigned base_ms, double retry_after_s
     const double own = wait * (0.5 + 0.5 * jitter);
     if (!(retry_after_s >= 0))
         return own;
-    const double told = retry_after_s < WAIT_TOLD_MAX_S ? retry_after_s : WAIT_TOLD_MAX_S;
+    const double told =
+        retry_after_s < I8I_RETRY_TOLD_MAX_S ? retry_after_s : I8I_RETRY_TOLD_MAX_S;
     /* Behind the time that was told, a little apart from the others that were told it. */
     return told > own ? told + 0.1 * own : own;
 }
@@ -65,7 +65,8 @@ bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *
                     double retry_after_s, const atomic_bool *cancel)
 {
     const struct i8i_hub_settings *s = i8i_http_settings(http);
-    if (retry->failures >= s->retries || cancelled(http, cancel))
+    if (retry->failures >= s->retries || retry_after_s > I8I_RETRY_TOLD_MAX_S ||
+        cancelled(http, cancel))
         return false;
     retry->failures++;
     const double wait = i8i_retry_delay(retry->failures, s->retry_base_ms, retry_after_s,

@@ -50,11 +50,16 @@ enum i8_status i8i_url_join(char **out, const char *base, const char *reference,
         goto out;
     }
     user = part(u, CURLUPART_USER, 0);
-    if (user != NULL || !is_web_scheme(scheme) ||
-        (strcmp(base_scheme, "https") == 0 && strcmp(scheme, "https") != 0)) {
+    const char *why = NULL;
+    if (user != NULL)
+        why = "it names a user";
+    else if (!is_web_scheme(scheme))
+        why = "it is no http or https address";
+    else if (strcmp(base_scheme, "https") == 0 && strcmp(scheme, "https") != 0)
+        why = "only https may follow https";
+    if (why != NULL) {
         st = i8i_fail(err, I8_ERR_DATA, "%s leads to %s, which is refused: %s",
-                      i8i_url_text(from, base), i8i_url_text(to, url),
-                      user != NULL ? "it names a user" : "only https may follow https");
+                      i8i_url_text(from, base), i8i_url_text(to, url), why);
         goto out;
     }
     *out = i8i_strdup(url);
