@@ -177,7 +177,7 @@ interop: $(bin_PROGRAMS)
 
 EXTRA_DIST += tests/tools/fnmatch_table.py \
   tests/tools/placement_digest.py tests/tools/make_checkpoint.py tests/tools/sound_models.py \
-  tests/tools/defects.py tests/tools/check_json.py
+  tests/tools/defects.py tests/tools/check_json.py tests/tools/seekable.py
 
 # Preloaded by tests that stop a conversion at each of its system calls.
 check_LTLIBRARIES += tests/tools/libfault.la

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "checkpoint/shard_index.h"
-#include "convert/convert_plan.h"
+#include "convert/packed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +193,13 @@ enum i8_status i8i_plan_finish(struct i8i_convert_plan *p, struct i8_error *err)
         p->inputs[i].mtime_ns = p->inputs[i].source ? mtime_ns(p->inputs[i].source) : 0;
     if (p->n_pieces > 0)
         qsort(p->pieces, p->n_pieces, sizeof *p->pieces, by_source);
+    for (size_t i = 0; i < p->n_outputs; i++) /* the manifest's size is a bound, too */
+        if (p->outputs[i].frames)
+            i8i_output_show_packed(&p->outputs[i], i8i_packed_most_bytes(&p->outputs[i]));
     enum i8_status st = i8i_convert_manifest(&manifest, &bytes, p, err);
+    for (size_t i = 0; i < p->n_outputs; i++)
+        if (p->outputs[i].frames)
+            i8i_output_show_plain(&p->outputs[i]);
     if (st != I8_OK)
         return st;
     free(manifest);

@@ -151,13 +151,16 @@ out:
 
 /* ---- packed outputs ---- */
 
-static void remove_plain_part(const struct i8i_staging *s, size_t output)
+static enum i8_status remove_plain_part(const struct i8i_staging *s, size_t output,
+                                        struct i8_error *err)
 {
     const char *name = s->plan->outputs[output].plain_name;
     char *part = i8i_format("%s/%s.part", s->directory, name);
-    if (part)
-        unlink(part);
+    enum i8_status st = part ? I8_OK : i8i_nomem(err);
+    if (st == I8_OK && unlink(part) != 0 && errno != ENOENT)
+        st = i8i_fail_errno(err, errno, "cannot remove %s", part);
     free(part);
+    return st;
 }
 
 /* Outputs that the record says are packed are seen as such; so are those that another
@@ -171,8 +174,8 @@ static enum i8_status show_packed(struct i8i_staging *s, struct i8_error *err)
             s->plan->outputs[k->output].frames == NULL)
             continue;
         i8i_output_show_packed(&s->plan->outputs[k->output], k->bytes);
-        remove_plain_part(s, k->output);
-        if (s->files[k->output]) {
+        st = remove_plain_part(s, k->output, err);
+        if (st == I8_OK && s->files[k->output]) {
             i8i_outfile_abort(s->files[k->output], true);
             s->files[k->output] = NULL;
             st = open_part(s, k->output, err);
@@ -196,9 +199,7 @@ enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,
     }
     if (st == I8_OK)
         st = i8i_staging_make_durable(s, err);
-    if (st == I8_OK)
-        remove_plain_part(s, output);
-    return st;
+    return st == I8_OK ? remove_plain_part(s, output, err) : st;
 }
 
 enum i8_status i8i_staging_refresh(struct i8i_staging *s, struct i8_error *err)

@@ -238,7 +238,7 @@ static enum i8_status read_manifest(struct i8i_convert_plan *p, struct i8_error 
     char *path = i8i_path_join(p->options->model, I8I_MANIFEST_NAME);
     enum i8_status st = path ? I8_OK : i8i_nomem(err);
     if (st == I8_OK && !i8i_is_directory(p->options->model))
-        st = i8i_fail(err, I8_ERR_ARG,
+        st = i8i_fail(err, I8_ERR_IO,
                       "%s: expected a directory that convert --compress has written",
                       p->options->model);
     else if (st == I8_OK && !i8i_is_file(path))

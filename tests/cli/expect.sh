@@ -22,6 +22,14 @@ need_python() {
         skip "needs python3 to make its input"
 }
 
+# need_zstd: this build compresses, and the zstd program is here to compare with.
+need_zstd() {
+    command -v zstd >/dev/null || skip "needs the zstd program"
+    case $(int8tool convert --compress zstd "$data/tiny/llama" --dry-run 2>&1) in
+    *"lacks zstd"*) skip "a build without zstd" ;;
+    esac
+}
+
 # checkpoints KIND...: makes ./KIND, sound or with one fault (tests/tools/defects.py).
 checkpoints() {
     need_python

@@ -36,6 +36,10 @@ SCHEMAS = {
         "kept": int, "source_bytes": int, "output_bytes": int, "seconds": float,
         "peak_rss_bytes": int,
         "files": [{"name": str, "bytes": int, "sha256": Either(str, NULL)}]},
+    "unpack": {
+        "output": str, "source_bytes": int, "output_bytes": int, "seconds": float,
+        "peak_rss_bytes": int,
+        "files": [{"name": str, "bytes": int, "sha256": Either(str, NULL)}]},
     "verify": {
         "reference": METRICS, "converted": METRICS, "ppl_ratio": NUMBER, "mean_kl": NUMBER,
         "p99_kl": NUMBER, "max_kl": NUMBER, "top1_agreement": float,
