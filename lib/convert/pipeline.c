@@ -29,16 +29,16 @@
  * lost when the process is killed. */
 #define DEFAULT_ITEM_BYTES (UINT64_C(8) << 20)
 #define DEFAULT_SYNC_BYTES (UINT64_C(2) << 30)
-/* The program itself, its libraries, stacks, and tables of the open model. */
-#define BASE_BYTES ((uint64_t)24 << 20)
-#define JOB_BYTES  ((uint64_t)64 << 10)
+#define JOB_BYTES          ((uint64_t)64 << 10)
 
 struct pipeline {
     struct i8i_convert_plan *plan;
     struct i8i_staging *staging;
     size_t block_bytes;
     uint64_t item_bytes, sync_bytes;
-    uint64_t window;          /* of what is read ahead; 0: inputs are files */
+    uint64_t window; /* of what is read ahead; 0: inputs are files */
+    unsigned jobs;
+    uint64_t *reading;        /* by thread: where its range begins, if window > 0 */
     struct i8i_block *blocks; /* by thread */
 
     pthread_mutex_t lock;
@@ -59,6 +59,8 @@ struct pipeline {
     uint64_t unsynced_bytes;
     bool syncing;
 };
+
+#define NOT_READING UINT64_MAX
 
 enum task_kind { TASK_END, TASK_WAIT, TASK_RANGE, TASK_HASH };
 struct task {
@@ -139,16 +141,32 @@ static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
     return end < p->inputs[file].bytes ? end : p->inputs[file].bytes;
 }
 
-/* Hashing must find in the window what the pieces have read. It is busy when it is so far
- * behind, for otherwise it would have been the next task. */
+/* The place of a unit among the bytes of all inputs, one behind the other. */
+static uint64_t place_of(const struct i8i_convert_plan *p, size_t index, uint64_t unit)
+{
+    const struct i8i_piece *piece = &p->pieces[index];
+    uint64_t before = 0;
+    for (size_t i = 0; i < piece->input; i++)
+        before += p->inputs[i].bytes;
+    return before + piece->source_offset + piece_bytes(piece, unit);
+}
+
+/* What has been read must stay in the window until the slowest thread, and the hashing,
+ * have had it. Hashing that is so far behind is being done, for otherwise it would have
+ * been the next task. */
 static bool too_far_ahead(const struct pipeline *l)
 {
     if (l->window == 0 || l->active == 0 || all_handed_out(l))
         return false;
+    const uint64_t most = i8i_window_lag(l->window);
+    const uint64_t here = place_of(l->plan, l->piece, l->unit);
+    for (unsigned i = 0; i < l->jobs; i++)
+        if (l->reading[i] != NOT_READING && here > l->reading[i] &&
+            here - l->reading[i] > most)
+            return true;
     const struct i8i_piece *piece = &l->plan->pieces[l->piece];
     return i8i_hashing_lag(&l->hashing, piece->input,
-                           piece->source_offset + piece_bytes(piece, l->unit)) >
-           i8i_window_lag(l->window);
+                           piece->source_offset + piece_bytes(piece, l->unit)) > most;
 }
 
 static struct task next_task(struct pipeline *l)
@@ -244,9 +262,13 @@ static void work(void *ctx, size_t item, unsigned thread)
             continue;
         }
         l->active++;
+        if (l->window > 0 && t.kind == TASK_RANGE)
+            l->reading[thread] = place_of(l->plan, t.range.piece, t.range.first);
         pthread_mutex_unlock(&l->lock);
         enum i8_status st = run_task(l, b, &t, &err);
         pthread_mutex_lock(&l->lock);
+        if (l->window > 0)
+            l->reading[thread] = NOT_READING;
         if (st == I8_OK)
             book(l, &t);
         bool sync = st == I8_OK && l->unsynced_bytes >= l->sync_bytes && !l->syncing;
@@ -273,7 +295,7 @@ bool i8i_pipeline_pack_size(unsigned *jobs, uint64_t *memory_bytes,
                             const struct i8i_convert_plan *plan)
 {
     const struct i8_convert_options *o = plan->options;
-    const uint64_t fixed = BASE_BYTES + plan->table_bytes;
+    const uint64_t fixed = I8I_BASE_BYTES + plan->table_bytes;
     uint64_t room = 0;
     if (o->ram_bytes > 0)
         room = o->ram_bytes > fixed ? o->ram_bytes - fixed : 1;
@@ -291,7 +313,8 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
 {
     const struct i8_convert_options *o = plan->options;
     *jobs = o->jobs ? o->jobs : i8i_processors();
-    const uint64_t fixed = BASE_BYTES + plan->table_bytes + i8i_read_ahead_window(plan) +
+    const uint64_t fixed = I8I_BASE_BYTES + plan->table_bytes +
+                           i8i_read_ahead_window(plan) +
                            i8i_frame_cache_memory(plan->model->checkpoint->frames, *jobs);
     *block_bytes = tuning->block_bytes ? tuning->block_bytes : DEFAULT_BLOCK_BYTES;
     if (o->ram_bytes > 0) {
@@ -437,6 +460,12 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
         const uint64_t item = i8i_window_item(l.window, jobs);
         l.item_bytes = l.item_bytes < item ? l.item_bytes : item;
         l.hashing.part_bytes = i8i_window_hash_part(l.window);
+        l.jobs = jobs;
+        l.reading = i8i_calloc(jobs, sizeof *l.reading);
+        if (l.reading == NULL)
+            st = i8i_nomem(err);
+        else
+            memset(l.reading, 0xff, jobs * sizeof *l.reading);
     }
     for (; ready < jobs && st == I8_OK; ready++)
         st = i8i_block_init(&l.blocks[ready], plan, l.block_bytes, err);
@@ -465,6 +494,7 @@ out:
     i8i_pool_free(pool);
     i8i_hashing_free(&l.hashing);
     free(usable);
+    free(l.reading);
     free(l.left);
     free(l.blocks);
     pthread_cond_destroy(&l.changed);

@@ -32,6 +32,9 @@ struct i8i_pipeline_report {
     bool complete;          /* nothing is left to convert */
 };
 
+/* The program itself, its libraries, stacks, and tables of the open model. */
+#define I8I_BASE_BYTES ((uint64_t)24 << 20)
+
 /* Threads and buffers within options->ram_bytes. */
 enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  uint64_t *memory_bytes,

@@ -44,8 +44,9 @@ uint64_t i8i_read_ahead_window(const struct i8i_convert_plan *p)
     if (!any)
         return 0;
     const uint64_t window = WINDOW_BYTES + 2 * largest_transposed(p);
-    const uint64_t allowed = p->options->ram_bytes / 2;
-    if (allowed == 0 || window <= allowed)
+    const uint64_t ram = p->options->ram_bytes, fixed = I8I_BASE_BYTES + p->table_bytes;
+    const uint64_t allowed = ram > fixed ? (ram - fixed) / 2 : 0;
+    if (ram == 0 || window <= allowed)
         return window;
     return allowed > LEAST_WINDOW_BYTES ? allowed : LEAST_WINDOW_BYTES;
 }

@@ -17,7 +17,8 @@ from defects import DEFECTS
 
 def big(folder, size):
     """Shards written as they are made, from one block of noise, so that memory stays small."""
-    hidden, ffn, vocab, shards = 2048, 5504, 32000, 4
+    shards = 4
+    hidden, ffn, vocab = (2048, 5504, 32000) if size >= 10**9 else (512, 1376, 4000)
     block = sound_models.noise(random.Random(3), "BF16", 1 << 22)
 
     def shape_of(layers):
