@@ -117,7 +117,7 @@ enum i8_status i8i_store_open_cache(struct i8i_store *s, const char *cache_dir,
                                     struct i8_error *err)
 {
     *s = (struct i8i_store){
-        .ops = &cache_ops, .share_content = true, .disable_symlinks = disable_symlinks};
+        .ops = &cache_ops, .cheap_adopt = true, .disable_symlinks = disable_symlinks};
     enum i8_status st = i8i_cache_open(&s->cache, cache_dir, repo_id, err);
     if (st != I8_OK)
         return st;

@@ -182,8 +182,16 @@ static enum i8_status adopt(struct i8i_store *s, const struct i8i_hub_file *f, b
 static enum i8_status place(struct i8i_store *s, const struct i8i_hub_file *f,
                             const struct i8i_hub_file *source, struct i8_error *err)
 {
-    (void)source;
-    return write_metadata(s, f, err);
+    enum i8_status st = I8_OK;
+    if (f != source) {
+        char *from = file_path(s, source), *to = file_path(s, f);
+        st = from && to ? i8i_make_parents(to, err) : i8i_nomem(err);
+        if (st == I8_OK)
+            st = i8i_copy_file(s->temp, from, to, f, err);
+        free(from);
+        free(to);
+    }
+    return st == I8_OK ? write_metadata(s, f, err) : st;
 }
 
 static char *lock_path(const struct i8i_store *s, const struct i8i_hub_file *f)

@@ -51,9 +51,9 @@ static enum i8_status is_there(struct fetch *x, const struct job *j, bool *there
         enum i8i_file_state state = I8I_FILE_ABSENT;
         if (!e->damaged)
             st = s->ops->look(s, e->file, &state, err);
-        /* Blobs only: what else is at hand takes long to check, and was tried before. */
+        /* What takes long to check was tried before. */
         bool adopted = false;
-        if (st == I8_OK && state == I8I_FILE_AT_HAND && s->share_content)
+        if (st == I8_OK && state == I8I_FILE_AT_HAND && s->cheap_adopt)
             st = s->ops->adopt(s, e->file, &adopted, err);
         *there = state == I8I_FILE_PRESENT || adopted;
         if (st == I8_OK && *there)
@@ -200,21 +200,47 @@ static enum i8_status add_job(struct fetch *x, size_t entry, struct i8_error *er
     return i8i_make_parents(j->final, err);
 }
 
+/* Another file of this pull has the content and is in its place: takes it from there. */
+static enum i8_status take_from(struct fetch *x, struct i8i_pull_entry *e,
+                                const struct i8i_pull_entry *from, struct i8_error *err)
+{
+    struct i8_error why = {0};
+    const enum i8_status st =
+        x->p->store.ops->place(&x->p->store, e->file, from->file, &why);
+    if (st == I8_OK)
+        e->state = I8I_FILE_PRESENT;
+    /* Damaged, as --verify would have shown: it is fetched instead. */
+    return st == I8_OK || st == I8_ERR_DATA ? I8_OK
+                                            : i8i_fail(err, st, "%s", why.message);
+}
+
+static bool is_wanted(const struct i8i_pull_entry *e)
+{
+    return e->state != I8I_FILE_PRESENT || e->damaged;
+}
+
 /* A job for each content that is wanted and not there. */
 static enum i8_status make_jobs(struct fetch *x, struct i8_error *err)
 {
-    struct i8i_map contents;
+    struct i8i_map present, wanted; /* hash → entry */
     enum i8_status st = I8_OK;
     const struct i8i_pull *p = x->p;
-    i8i_map_init(&contents);
+    i8i_map_init(&present);
+    i8i_map_init(&wanted);
     for (size_t i = 0; st == I8_OK && i < p->chosen.count; i++) {
-        const struct i8i_pull_entry *e = &p->entries[i];
-        size_t first = I8I_MAP_NONE;
         x->next[i] = NO_ENTRY;
-        if (e->state == I8I_FILE_PRESENT && !e->damaged)
+        if (!is_wanted(&p->entries[i]))
+            st = i8i_map_add(&present, p->entries[i].file->hash, i, NULL, err);
+    }
+    for (size_t i = 0; st == I8_OK && i < p->chosen.count; i++) {
+        struct i8i_pull_entry *e = &p->entries[i];
+        const size_t have = i8i_map_get(&present, e->file->hash);
+        size_t first = I8I_MAP_NONE;
+        if (is_wanted(e) && have != I8I_MAP_NONE && !e->damaged)
+            st = take_from(x, e, &p->entries[have], err);
+        if (st != I8_OK || !is_wanted(e))
             continue;
-        if (p->store.share_content)
-            st = i8i_map_add(&contents, e->file->hash, i, &first, err);
+        st = i8i_map_add(&wanted, e->file->hash, i, &first, err);
         if (st == I8_OK && first != I8I_MAP_NONE) {
             x->next[i] = x->next[first];
             x->next[first] = i;
@@ -222,7 +248,8 @@ static enum i8_status make_jobs(struct fetch *x, struct i8_error *err)
             st = add_job(x, i, err);
         }
     }
-    i8i_map_free(&contents);
+    i8i_map_free(&present);
+    i8i_map_free(&wanted);
     return st;
 }
 

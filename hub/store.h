@@ -27,8 +27,8 @@ struct i8i_store_ops {
      * right; *done says whether. */
     enum i8_status (*adopt)(struct i8i_store *s, const struct i8i_hub_file *f, bool *done,
                             struct i8_error *err);
-    /* The content was written to i8i_store_final(s, source) and is right: makes f
-     * PRESENT. `source` has the same hash as f; it is f unless share_content. */
+    /* The content lies at final(s, source), where source has the same hash as f and may
+     * be f itself: makes f PRESENT. */
     enum i8_status (*place)(struct i8i_store *s, const struct i8i_hub_file *f,
                             const struct i8i_hub_file *source, struct i8_error *err);
     /* Paths; NULL without memory. Where the user finds the file: */
@@ -49,7 +49,7 @@ struct i8i_store {
     char *meta;             /* trees/ lies in it */
     char *temp;             /* for temporary files */
     char commit[I8I_COMMIT_HEX];
-    bool share_content; /* files with the same hash are fetched once */
+    bool cheap_adopt; /* adopt reads no content */
     bool exact_locks;
     bool disable_symlinks;
 };
