@@ -362,6 +362,9 @@ enum i8_status i8_hub_pull(struct i8_hub_pull_result *result,
         record(&p);
         st = i8i_pull_answer(result, &p, err);
     }
+    if (st == I8_ERR_CANCELLED)
+        st = i8i_fail(err, st, "%s@%s: stopped; the same pull goes on from here",
+                      p.repo.id, p.repo.revision);
     result->seconds = i8i_monotonic_s() - start;
     close_pull(&p);
     return st;

@@ -147,14 +147,14 @@ static void put_total(struct i8i_buffer *b, struct display *d,
     const bool network = s->fetched_bytes > 0;
     const double bytes_s = rate(d, s->stage, network ? s->fetched_bytes : s->done_bytes);
     const double part = s->bytes ? (double)s->done_bytes / (double)s->bytes : 1;
-    i8i_buffer_printf(b, "%s %3.0f%%  %s of %s, %zu of %zu files", s->stage, 100 * part,
-                      i8i_size_text(done, s->done_bytes), i8i_size_text(all, s->bytes),
-                      s->done_files, s->files);
+    i8i_buffer_printf(b, "%s %3.0f%%  %s of %s", s->stage, 100 * part,
+                      i8i_size_text(done, s->done_bytes), i8i_size_text(all, s->bytes));
     if (bytes_s >= 1) {
         duration_text(left, sizeof left, (double)(s->bytes - s->done_bytes) / bytes_s);
         i8i_buffer_printf(b, ", %s/s, %s left", i8i_size_text(speed, (uint64_t)bytes_s),
                           left);
     }
+    i8i_buffer_printf(b, ", %zu of %zu files", s->done_files, s->files);
 }
 
 /* Cuts each line to the terminal's width, in place. */
@@ -191,8 +191,10 @@ static int update(void *ctx, const struct i8_hub_state *s)
         const size_t n = columns_of_text(s->running[i].name);
         columns = n > columns ? n : columns;
     }
+    const size_t half = (size_t)output_draw_columns() / 2;
+    const size_t most = half < NAME_COLUMNS ? half : NAME_COLUMNS;
     for (size_t i = 0; i < shown; i++)
-        put_file(&b, &s->running[i], columns < NAME_COLUMNS ? columns : NAME_COLUMNS);
+        put_file(&b, &s->running[i], columns < most ? columns : most);
     if (s->n_running > shown)
         i8i_buffer_printf(&b, "… and %zu more\n", s->n_running - shown);
     put_total(&b, d, s);
