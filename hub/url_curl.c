@@ -88,6 +88,12 @@ bool i8i_url_same_origin(const char *a, const char *b)
         curl_free(x);
         curl_free(y);
     }
+    if (same) { /* with a user in the address it is somebody else's */
+        char *x = part(u, CURLUPART_USER, 0), *y = part(v, CURLUPART_USER, 0);
+        same = x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
+        curl_free(x);
+        curl_free(y);
+    }
     curl_url_cleanup(u);
     curl_url_cleanup(v);
     return same;

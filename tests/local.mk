@@ -131,6 +131,14 @@ unit_tests += tests/test_hub_cache
 tests_test_hub_cache_SOURCES = tests/test_hub_cache.c tests/scratch.c tests/scratch.h
 tests_test_hub_cache_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_hub_cache_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_hub_client
+tests_test_hub_client_SOURCES = tests/test_hub_client.c tests/scratch.c tests/scratch.h
+tests_test_hub_client_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_hub_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_hub_engine
+tests_test_hub_engine_SOURCES = tests/test_hub_engine.c tests/scratch.c tests/scratch.h
+tests_test_hub_engine_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_hub_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
