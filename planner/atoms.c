@@ -94,7 +94,7 @@ static bool add_key(struct builder *b, int item, int module)
 }
 
 /* Atoms in registration order: blocks, modules without children, and the bare
- * parameters of modules in between. */
+ * parameters and buffers of modules in between. */
 static bool collect(struct builder *b)
 {
     const struct i8i_model *m = b->m;
@@ -108,22 +108,31 @@ static bool collect(struct builder *b)
             continue;
         }
         for (int k = mod->first_param; k < mod->first_param + mod->n_params; k++)
-            if ((i == 0 || !m->params[k].buffer) && !add_key(b, ~k, i))
+            if (!add_key(b, ~k, i))
                 return false;
         i++;
     }
     return true;
 }
 
+uint64_t i8i_item_buffers(const struct i8i_model *m, const struct i8i_bytes *b, int item)
+{
+    if (!i8i_item_is_param(item))
+        return b->buffer[item];
+    const struct i8i_param *p = &m->params[~item];
+    return p->buffer && !p->persistent ? p->elements * i8_dtype_bits(p->dtype) / 8 : 0;
+}
+
 static void price(struct i8i_atom *a, const struct builder *b,
                   const struct i8i_workload *w, int item)
 {
+    a->weight = i8i_item_buffers(b->m, b->bytes, item);
     if (i8i_item_is_param(item)) {
-        a->weight = b->bytes->param[~item];
+        a->weight += b->bytes->param[~item];
         return;
     }
     const struct i8i_module *mod = &b->m->modules[item];
-    a->weight = b->bytes->module[item] + b->bytes->buffer[item];
+    a->weight += b->bytes->module[item];
     if (w == NULL)
         return;
     if (mod->block >= 0 && mod->role == I8I_ROLE_BLOCK) {

@@ -16,6 +16,9 @@ static inline bool i8i_item_is_param(int item)
     return item < 0;
 }
 
+/* Bytes of the buffers in an item that no checkpoint holds. */
+uint64_t i8i_item_buffers(const struct i8i_model *m, const struct i8i_bytes *b, int item);
+
 /* Atoms that share storage move together: they form one group, which may stand where
  * any of its members runs. */
 struct i8i_chain {

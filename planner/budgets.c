@@ -96,7 +96,7 @@ enum i8_status i8_plan_parse_budgets(struct i8_plan_budget **out, size_t *n,
     struct list l = {0};
     enum i8_status status = I8_OK;
     char word[MOST_WORD];
-    bool whole, usable = false;
+    bool whole;
 
     *out = NULL;
     *n = 0;
@@ -107,10 +107,8 @@ enum i8_status i8_plan_parse_budgets(struct i8_plan_budget **out, size_t *n,
         else
             status = parse_budget(&l, word, what, err);
     }
-    for (size_t i = 0; i < l.n; i++)
-        usable = usable || (l.budgets[i].device >= I8_PLAN_CPU && l.budgets[i].bytes > 0);
-    if (status == I8_OK && !usable)
-        status = i8i_fail(err, I8_ERR_ARG, "%s: names no usable device", what);
+    if (status == I8_OK && l.n == 0)
+        status = i8i_fail(err, I8_ERR_ARG, "%s: names no device", what);
     return finish(out, n, &l, status);
 }
 

@@ -122,6 +122,8 @@ static unsigned accelerate_bits(const struct i8i_param *p, bool converted,
                                 enum i8_plan_dtype dtype)
 {
     bool floating = p->buffer ? is_float(p->dtype) : true;
+    if (p->dtype == I8_DTYPE_BOOL) /* of which it takes eight for a byte */
+        return 1;
     if (!floating || dtype == I8_PLAN_STORED)
         return i8_dtype_bits(p->dtype);
     if (dtype == I8_PLAN_INT8)

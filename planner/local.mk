@@ -10,7 +10,10 @@ lib_libint8core_la_SOURCES += \
   planner/device_map.c planner/device_map.h \
   planner/explain.c \
   planner/find.c \
-  planner/forward_tape.c planner/tape.h \
+  planner/forward_attention.c planner/forward_pass.h planner/tape.h \
+  planner/forward_block.c \
+  planner/forward_mlp.c \
+  planner/forward_scores.c \
   planner/optimal.c planner/optimal.h \
   planner/partition.c planner/partition.h \
   planner/plan.c planner/plan_state.h \

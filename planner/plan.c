@@ -111,9 +111,13 @@ static enum i8_status copy_request(struct i8_plan *plan, const struct i8_plan_re
     }
     if (r->rest == I8_PLAN_INT8)
         return i8i_fail(err, I8_ERR_ARG, "what int8 leaves cannot be int8 itself");
-    if (r->strategy == I8_PLAN_OPTIMAL && s->budgets[0].device < 0)
-        return i8i_fail(err, I8_ERR_ARG,
-                        "the budgets name no GPU; the optimal strategy needs one");
+    bool usable = r->strategy != I8_PLAN_OPTIMAL; /* a replay may end on the disk */
+    for (size_t i = 0; i < n; i++)
+        usable = usable || (s->budgets[i].device >= 0 && s->budgets[i].bytes > 0);
+    if (!usable)
+        return i8i_fail(
+            err, I8_ERR_ARG,
+            "the budgets name no usable device: the optimal strategy needs a GPU");
     plan->request.budgets = s->budgets;
     plan->request.n_budgets = n;
     return I8_OK;
@@ -183,11 +187,6 @@ static void finish_device(struct i8_plan_device *d, uint64_t used_beside)
 
 /* ---- optimal ---- */
 
-static uint64_t item_buffer(const struct i8i_plan_state *s, int item)
-{
-    return i8i_item_is_param(item) ? 0 : s->bytes.buffer[item];
-}
-
 static void account_optimal(struct i8_plan *plan, const struct i8i_optimal *best)
 {
     struct i8i_plan_state *s = plan->state;
@@ -202,7 +201,7 @@ static void account_optimal(struct i8_plan *plan, const struct i8i_optimal *best
         for (size_t i = 0; i < s->chain.n; i++) {
             if (best->device[i] != dev->device)
                 continue;
-            buffers += item_buffer(s, s->chain.item[i]);
+            buffers += i8i_item_buffers(model_of(plan), &s->bytes, s->chain.item[i]);
             i8i_run_add(&run, &s->chain.atoms[i]);
         }
         dev->weights_bytes = run.weight - buffers;

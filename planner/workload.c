@@ -104,7 +104,12 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
         .half = dtype == I8_DTYPE_F16,
         .int8 = r->dtype == I8_PLAN_INT8,
         .eager = r->attention == I8_PLAN_EAGER,
-        .latent = !transformers,
+        .cut = !transformers,
+        .compressed = r->runtime == I8_PLAN_TRANSFORMERS5 || !transformers,
+        .all_heads = transformers,
+        .fused_experts = r->runtime == I8_PLAN_TRANSFORMERS5,
+        .ends = m->config == NULL || i8i_config_get(m->config, "eos_token_id") != NULL,
+        .window = dim(m, I8I_DIM_WINDOW),
         .encoded = r->context - r->new_tokens,
         .gelu_tensors = activation_tensors(m),
     };
@@ -115,6 +120,12 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
     return I8_OK;
 }
 
+bool i8i_workload_all_heads(const struct i8i_workload *w, const struct i8i_model *m)
+{
+    return w->all_heads && m->family != NULL && (m->family->holds & I8I_HOLD_ALL_HEADS) &&
+           dim(m, I8I_DIM_KV_HEADS) > 1;
+}
+
 /* Bytes that a block caches for each token of each sequence. */
 static uint64_t cache_per_token(const struct i8i_workload *w, const struct i8i_model *m)
 {
@@ -123,12 +134,12 @@ static uint64_t cache_per_token(const struct i8i_workload *w, const struct i8i_m
 
     if (dim(m, I8I_DIM_KV_RANK) > 0) { /* latent attention */
         uint64_t rope = dim(m, I8I_DIM_ROPE);
-        if (w->latent)
+        if (w->compressed)
             return (dim(m, I8I_DIM_KV_RANK) + rope) * w->element;
         return dim(m, I8I_DIM_HEADS) * (dim(m, I8I_DIM_NOPE) + rope + values) *
                w->element;
     }
-    if (heads == 0)
+    if (heads == 0 || i8i_workload_all_heads(w, m))
         heads = dim(m, I8I_DIM_HEADS);
     return heads * (width + (values > 0 ? values : width)) * w->element;
 }
@@ -153,7 +164,7 @@ void i8i_workload_cache(uint64_t kv[I8I_PHASES], const struct i8i_workload *w,
     if (window > 0) { /* the cache keeps one token less than the window sees */
         uint64_t kept = window > 1 ? window - 1 : 1;
         context = context < kept ? context : kept;
-        if (w->latent) /* transformers keeps the whole prompt's storage until decoding */
+        if (w->cut) /* transformers keeps the whole prompt's storage until decoding */
             prompt = prompt < kept ? prompt : kept;
     }
     kv[I8I_PHASE_PREFILL] = token * prompt;

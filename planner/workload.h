@@ -15,13 +15,18 @@
 /* The sizes of one run, all at least 1 where they apply. */
 struct i8i_workload {
     uint64_t batch, prompt, context, new_tokens;
-    unsigned element; /* bytes of an element of activations and cache */
-    bool half;        /* float16: softmax reads it without a converted copy */
-    bool int8;        /* Linears multiply in int8 */
-    bool eager;       /* scores are made, else a fused kernel */
-    bool latent;      /* an engine of its own: MLA cached compressed, windows cut */
-    uint64_t encoded; /* positions of the encoder of an encoder–decoder */
-    int gelu_tensors; /* tensors of the inner width that the activation has alive */
+    unsigned element;   /* bytes of an element of activations and cache */
+    bool half;          /* float16: softmax reads it without a converted copy */
+    bool int8;          /* Linears multiply in int8 */
+    bool eager;         /* scores are made, else a fused kernel */
+    bool cut;           /* an engine of its own keeps no more of a prompt than a window */
+    bool compressed;    /* MLA caches its latents, not the keys made of them */
+    bool all_heads;     /* transformers' code caches grouped heads repeated, if so told */
+    bool fused_experts; /* transformers 5's three-dimensional experts */
+    bool ends;          /* there is an end token: generate's processors look at it */
+    uint64_t window;    /* of the blocks that have one; 0: none */
+    uint64_t encoded;   /* positions of the encoder of an encoder–decoder */
+    int gelu_tensors;   /* tensors of the inner width that the activation has alive */
 };
 
 /* I8_ERR_ARG when the request contradicts itself or overflows. */
@@ -29,6 +34,8 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
                                  const struct i8_plan_request *r,
                                  struct i8_error *err) I8I_MUST_CHECK;
 
+/* Whether the cache has keys and values for every head, although heads share them. */
+bool i8i_workload_all_heads(const struct i8i_workload *w, const struct i8i_model *m);
 /* Cache of one block, at the end of each phase. */
 void i8i_workload_cache(uint64_t kv[I8I_PHASES], const struct i8i_workload *w,
                         const struct i8i_model *m, int stack, int block);

@@ -133,7 +133,7 @@ enum i8_status i8_plan_read_sizes(struct i8_plan_sizes **out, const char *path,
 void i8_plan_sizes_free(struct i8_plan_sizes *s); /* NULL is fine */
 
 /* "0=10GiB,1=20GiB,cpu=30GiB,disk". `what` names the option in messages. Caller frees
- * *out. I8_ERR_ARG: malformed, an unknown or repeated device, no usable one. */
+ * *out. I8_ERR_ARG: malformed, an unknown or repeated device. */
 enum i8_status i8_plan_parse_budgets(struct i8_plan_budget **out, size_t *n,
                                      const char *text, const char *what,
                                      struct i8_error *err);

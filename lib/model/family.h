@@ -320,6 +320,33 @@ struct i8i_family {
      * gate_up_proj"); not NULL says that transformers 5 fuses them so. */
     const char *fused_experts;
     bool eager_only; /* transformers has no fused attention for it */
+    unsigned holds;  /* I8I_HOLD_… and I8I_SCORES_…: see below */
+};
+
+/* What transformers' modeling code of a family allocates beyond what its forward pass
+ * needs: names that outlive their use, and how eager attention makes its weights. The
+ * planner replays them; no other reader. */
+enum i8i_holds {
+    I8I_HOLD_INPUTS = 1 << 0,    /* both embeddings, beside their sum (GPT-2, OPT) */
+    I8I_HOLD_NORMED = 1 << 1,    /* the attention's input, until the block returns */
+    I8I_HOLD_ATTENTION = 1 << 2, /* the attention's output, likewise */
+    I8I_HOLD_WEIGHTS = 1 << 3,   /* the last block's attention weights, until the next */
+    I8I_HOLD_UNROTATED = 1 << 4, /* projections beside their partly rotated copies */
+    I8I_HOLD_COPIES = 1 << 5,    /* heads copied out of a fused projection (Falcon) */
+    I8I_HOLD_ALL_HEADS = 1 << 6, /* keys and values are cached for every head */
+    I8I_HOLD_MASK = 1 << 7,      /* fused attention gets a mask where none is needed */
+    I8I_HOLD_NO_REPEAT = 1 << 8, /* grouped keys and values are never repeated */
+    I8I_HOLD_WIDE_WEIGHTS = 1 << 9, /* experts' weights by the router are fp32 */
+    I8I_HOLD_COMPRESSED = 1 << 10,  /* latent attention caches its latents */
+    I8I_HOLD_SHARED = 1 << 11,      /* the shared expert's output, through the others */
+    I8I_HOLD_GATED = 1 << 12,  /* activated gate and up, through the down projection */
+    I8I_DROP_NORMED = 1 << 13, /* the MLP's input, once its first product is there */
+    /* how eager attention goes from scores to weights; else by way of fp32: */
+    I8I_SCORES_PLAIN = 1 << 16,  /* softmax in the scores' dtype */
+    I8I_SCORES_WIDE = 1 << 17,   /* query, key and scores in fp32 (GPT-J, GPT-Neo) */
+    I8I_SCORES_FALCON = 1 << 18, /* masked copies; in fp32 with ALiBi */
+    I8I_SCORES_MPT = 1 << 19,    /* an fp32 bias makes all of it fp32 */
+    I8I_SCORES_SINKS = 1 << 20,  /* a column more for each head's sink (gpt-oss) */
 };
 
 /* The registry, NULL-terminated: one line a family in family_table.c. */

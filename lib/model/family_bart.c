@@ -111,4 +111,5 @@ const struct i8i_family i8i_family_bart = {
             {NULL, NULL, NULL},
         },
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_INPUTS | I8I_SCORES_PLAIN,
 };

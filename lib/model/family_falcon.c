@@ -128,4 +128,6 @@ const struct i8i_family i8i_family_falcon = {
     .ties = I8I_TIES("lm_head.weight", "transformer.word_embeddings.weight"),
     .stale = I8I_NAMES("rotary_emb.inv_freq"),
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_NORMED | I8I_HOLD_ATTENTION | I8I_HOLD_WEIGHTS | I8I_HOLD_COPIES |
+             I8I_HOLD_ALL_HEADS | I8I_HOLD_MASK | I8I_HOLD_NO_REPEAT | I8I_SCORES_FALCON,
 };

@@ -112,6 +112,7 @@ const struct i8i_family i8i_family_gpt2 = {
     .ties = I8I_TIES("lm_head.weight", "transformer.wte.weight"),
     .stale = I8I_NAMES(".attn.bias", ".attn.masked_bias"), /* causal masks */
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_INPUTS | I8I_HOLD_ATTENTION | I8I_SCORES_PLAIN,
 };
 
 const struct i8i_family i8i_family_gpt_bigcode = {
@@ -127,4 +128,5 @@ const struct i8i_family i8i_family_gpt_bigcode = {
     .ties = I8I_TIES("lm_head.weight", "transformer.wte.weight"),
     .stale = I8I_NAMES(".attn.bias", ".attn.masked_bias"),
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_INPUTS | I8I_HOLD_ATTENTION | I8I_HOLD_NO_REPEAT,
 };

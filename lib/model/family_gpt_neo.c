@@ -82,4 +82,5 @@ const struct i8i_family i8i_family_gpt_neo = {
     .stale = I8I_NAMES(".attn.attention.masked_bias"),
     .output_embedding = "lm_head",
     .eager_only = true,
+    .holds = I8I_HOLD_INPUTS | I8I_HOLD_ATTENTION | I8I_HOLD_WEIGHTS | I8I_SCORES_WIDE,
 };

@@ -59,4 +59,5 @@ const struct i8i_family i8i_family_gpt_oss = {
     .nodes = nodes,
     .keep_fp32 = I8I_NAMES("post_attention_layernorm", "input_layernorm", "norm"),
     .fused_experts = "experts.gate_up_proj",
+    .holds = I8I_SCORES_SINKS,
 };

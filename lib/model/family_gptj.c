@@ -78,4 +78,5 @@ const struct i8i_family i8i_family_gptj = {
     .stale = I8I_NAMES(".attn.bias", ".attn.masked_bias"),
     .output_embedding = "lm_head",
     .eager_only = true,
+    .holds = I8I_HOLD_ATTENTION | I8I_HOLD_WEIGHTS | I8I_HOLD_UNROTATED | I8I_SCORES_WIDE,
 };

@@ -44,4 +44,5 @@ const struct i8i_family i8i_family_mixtral = {
              .router_normalized = true},
     .nodes = nodes,
     .fused_experts = "experts.gate_up_proj",
+    .holds = I8I_HOLD_WIDE_WEIGHTS,
 };

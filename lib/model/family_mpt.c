@@ -73,4 +73,5 @@ const struct i8i_family i8i_family_mpt = {
     .ties = I8I_TIES("lm_head.weight", "transformer.wte.weight"),
     .output_embedding = "lm_head",
     .eager_only = true,
+    .holds = I8I_HOLD_ATTENTION | I8I_HOLD_WEIGHTS | I8I_SCORES_MPT,
 };

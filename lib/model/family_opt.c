@@ -108,4 +108,5 @@ const struct i8i_family i8i_family_opt = {
                                       "model.decoder.embed_tokens.weight", NULL},
                                      {NULL, NULL, NULL}},
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_INPUTS | I8I_DROP_NORMED,
 };

@@ -52,4 +52,5 @@ const struct i8i_family i8i_family_phi = {
     .arch = {I8I_ROTARY_DECODER(LAYER, PRE, ROTARY, GELU_TANH, false, 1e-5, 1e4),
              .parallel = true},
     .nodes = nodes,
+    .holds = I8I_HOLD_UNROTATED,
 };

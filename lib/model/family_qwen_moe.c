@@ -101,6 +101,7 @@ const struct i8i_family i8i_family_qwen2_moe = {
     .arch = {I8I_LLAMA_ARCH},
     .nodes = qwen2_nodes,
     .fused_experts = "experts.gate_up_proj",
+    .holds = I8I_HOLD_SHARED,
 };
 
 const struct i8i_family i8i_family_qwen3_moe = {

@@ -59,4 +59,5 @@ const struct i8i_family i8i_family_stablelm = {
     .derive = derive,
     .arch = {I8I_ROTARY_DECODER(LAYER, PRE, ROTARY, SILU, true, 1e-5, 1e4)},
     .nodes = nodes,
+    .holds = I8I_HOLD_NORMED | I8I_HOLD_ATTENTION | I8I_HOLD_UNROTATED,
 };

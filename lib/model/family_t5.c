@@ -161,19 +161,23 @@ static const char *const stale[] = {"EncDecAttention.relative_attention_bias.wei
 const struct i8i_family i8i_family_t5 = {
     FAMILY("t5", "T5ForConditionalGeneration", "T5", t5_nodes, derive),
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_GATED | I8I_SCORES_PLAIN,
 };
 
 const struct i8i_family i8i_family_mt5 = {
     FAMILY("mt5", "MT5ForConditionalGeneration", "MT5", mt5_nodes, derive_mt5),
     .output_embedding = "lm_head",
+    .holds = I8I_HOLD_GATED | I8I_SCORES_PLAIN,
 };
 
 /* Without the head, which would go by the base prefix if T5 had one; and the encoder
  * alone, as text-to-image models use it. */
 const struct i8i_family i8i_family_t5_base = {
     FAMILY("t5", "T5Model", "T5", t5_base_nodes, derive),
+    .holds = I8I_HOLD_GATED | I8I_SCORES_PLAIN,
 };
 
 const struct i8i_family i8i_family_t5_encoder = {
     FAMILY("t5", "T5EncoderModel", "T5", t5_encoder_nodes, derive),
+    .holds = I8I_HOLD_GATED | I8I_SCORES_PLAIN,
 };

@@ -109,4 +109,5 @@ const struct i8i_family i8i_family_whisper = {
     .no_split = I8I_NAMES("WhisperEncoderLayer", "WhisperDecoderLayer"),
     .ties = I8I_TIES("proj_out.weight", "model.decoder.embed_tokens.weight"),
     .output_embedding = "proj_out",
+    .holds = I8I_SCORES_PLAIN,
 };

@@ -8,9 +8,9 @@ refuses 2 "--max-memory*-5*" int8tool plan "$m" --max-memory 0=-5
 refuses 2 "--max-memory*2^64*" int8tool plan "$m" --max-memory 0=99999999999TB
 refuses 2 "--max-memory*unknown device 'gpu'*" int8tool plan "$m" --max-memory gpu=1GB
 refuses 2 "--max-memory*device 0 is named twice*" int8tool plan "$m" --max-memory 0=1GB,0=2GB
-refuses 2 "--max-memory*no usable device*" int8tool plan "$m" --max-memory disk
-refuses 2 "--max-memory*no usable device*" int8tool plan "$m" --max-memory 0=0
-refuses 2 "*name no GPU*" int8tool plan "$m" --max-memory cpu=1GB
+refuses 2 "*no usable device*" int8tool plan "$m" --max-memory disk
+refuses 2 "*no usable device*" int8tool plan "$m" --max-memory 0=0
+refuses 2 "*no usable device*GPU*" int8tool plan "$m" --max-memory cpu=1GB
 refuses 2 "--gpus*FOO*" int8tool plan "$m" --gpus 2xFOO
 refuses 2 "--gpus*out of range*" int8tool plan "$m" --gpus 0x24GiB
 refuses 2 "--gpus and --max-memory*" int8tool plan "$m" --gpus T4 --max-memory 0=1GB
