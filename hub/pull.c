@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "hub/cache_listing.h"
 #include "hub/pull_state.h"
+#include "hub/temp_file.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,6 +327,8 @@ static void record(struct i8i_pull *p)
             i8i_cache_write_ref(&p->store.cache, p->repo.revision, p->store.commit, &why);
     if (st != I8_OK)
         i8i_log(p->log, I8_LOG_DEBUG, "%s", why.message);
+    /* A pull killed just here has left its own; nobody else comes by when all is there. */
+    i8i_temp_clean(p->store.temp);
 }
 
 static void close_pull(struct i8i_pull *p)
