@@ -177,6 +177,7 @@ EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/
   tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
   tests/interop/test_transformers.py tests/interop/model_trees.py \
   tests/interop/test_model_trees.py tests/interop/sparse.py \
+  tests/interop/hub_clients.sh tests/interop/hub_client.py tests/interop/test_hub_clients.py \
   tests/interop/test_verify.py
 .PHONY: interop
 interop: $(bin_PROGRAMS)
@@ -201,7 +202,18 @@ EXTRA_DIST += tests/cli/cases tests/cli/expect.sh
 EXTRA_DIST += tests/hub/README.md tests/hub/hub.sh tests/hub/standin.py \
   tests/hub/repositories.py tests/hub/faults.py tests/hub/http_side.py tests/hub/hub_side.py \
   tests/hub/cdn_side.py tests/hub/pulled.py tests/hub/fault_cases.py tests/hub/scenarios.py \
-  tests/hub/test_pull.py
+  tests/hub/test_pull.py tests/hub/kill_pulls.py \
+  tests/hub/forward_proxy.py
+dist_check_SCRIPTS += tests/hub/run.sh
+TESTS += tests/hub/run.sh
+
+# What takes minutes: every fault, waits included, and pulls killed at random moments.
+.PHONY: stress
+stress: $(bin_PROGRAMS)
+	$(AM_TESTS_ENVIRONMENT) PYTHONDONTWRITEBYTECODE=1 python3 \
+	  $(top_srcdir)/tests/hub/test_pull.py
+	$(AM_TESTS_ENVIRONMENT) PYTHONDONTWRITEBYTECODE=1 python3 \
+	  $(top_srcdir)/tests/hub/kill_pulls.py $(STRESS_ARGS)
 
 # Rules that a compiler does not check.
 source_checks = tests/check_exports.sh tests/check_headers.sh tests/check_includes.sh \

@@ -36,27 +36,39 @@ class Request:
 
 
 class Log:
-    """One JSON line a finished request, in memory and, if named, in a file."""
+    """One JSON line a finished request: in the named file, or else in memory."""
 
     def __init__(self, path=None):
-        self.records, self._lock = [], threading.Lock()
+        self.records, self.running, self.lock = [], set(), threading.Lock()
         self._file = open(path, "a", buffering=1) if path else None
 
-    def add(self, request):
-        with self._lock:
-            self.records.append(request.record())
+    def begin(self, request):
+        with self.lock:
+            self.running.add(request)
+
+    def end(self, request):
+        with self.lock:
+            self.running.discard(request)
             if self._file:
-                self._file.write(json.dumps(self.records.pop()) + "\n")
+                self._file.write(json.dumps(request.record()) + "\n")
+            else:
+                self.records.append(request.record())
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, handler, state, port=0):
-        self.state = state
+    def __init__(self, handler, state, port=0, tls=None):
+        self.state, self.tls = state, tls
         self.active, self.lock = {}, threading.Lock()
         super().__init__(("127.0.0.1", port), handler)
+
+    def finish_request(self, request, client_address):
+        # In the connection's own thread: a handshake may take its time, or fail.
+        if self.tls:
+            request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
 
     def handle_error(self, request, client_address):
         pass  # a client that went away, mostly: it is meant to
@@ -78,6 +90,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         request = self.request_now = Request(self.command, self.path, self.headers)
+        self.state.log.begin(request)
         length = int(self.headers.get("Content-Length") or 0)
         self.posted = self.rfile.read(min(length, 1 << 20))
         try:
@@ -86,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             self.leave(request)
-            self.state.log.add(request)
+            self.state.log.end(request)
 
     do_HEAD = do_POST = do_GET
 
@@ -225,6 +238,8 @@ class Handler(BaseHTTPRequestHandler):
                     data = bytearray(os.pread(f.fileno(), n, at))
                     data[flip_at - at] ^= 0x20
                     self.send(data)
+                elif self.server.tls:
+                    self.send(os.pread(f.fileno(), n, at))
                 else:
                     n = os.sendfile(self.connection.fileno(), f.fileno(), at, n)
                     self.request_now.sent += n

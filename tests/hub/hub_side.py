@@ -159,8 +159,9 @@ class HubHandler(Handler):
         if at + page < len(entries):
             query = "&".join(f"{k}={v}" for k, v in self.query.items() if k != "cursor")
             path = urlsplit(self.path).path
-            host = self.headers.get("Host") or self.state.hub_url[7:]
-            more["Link"] = (f"<http://{host}{path}?{query}&cursor={at + page}>; "
+            scheme, _, host = self.state.hub_url.partition("://")
+            host = self.headers.get("Host") or host
+            more["Link"] = (f"<{scheme}://{host}{path}?{query}&cursor={at + page}>; "
                             'rel="next"')
         self.send_json(entries[at:at + page], more)
 

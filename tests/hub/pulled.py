@@ -5,7 +5,9 @@ import hashlib
 import os
 import random
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,7 +19,7 @@ UNSET = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE",
          "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
          "HF_HUB_DISABLE_SYMLINKS", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "http_proxy",
          "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "no_proxy",
-         "NO_PROXY"]
+         "NO_PROXY", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"]
 
 
 def make_files(folder, sizes, seed=0):
@@ -43,9 +45,9 @@ def digest(path, kind="sha256"):
 class Run:
     """One finished run of the program."""
 
-    def __init__(self, status, stdout, stderr, seconds, peak_kib):
+    def __init__(self, status, stdout, stderr, seconds):
         self.status, self.stdout, self.stderr = status, stdout, stderr
-        self.seconds, self.peak_kib = seconds, peak_kib
+        self.seconds = seconds
 
     def __str__(self):
         return (f"exit {self.status} after {self.seconds:.1f} s\n"
@@ -53,11 +55,29 @@ class Run:
 
 
 def environment(endpoint, home, **more):
+    """The caller's, less what must not decide anything; more: over all of it."""
     env = {k: v for k, v in os.environ.items() if k not in UNSET}
     env.update(HF_ENDPOINT=endpoint, HF_HOME=home, LC_ALL="C.UTF-8",
                HF_HUB_DOWNLOAD_TIMEOUT="2", HF_HUB_ETAG_TIMEOUT="2")
     env.update(more)
     return env
+
+
+# A process begins with the peak of the one that forked it, and tests are large: so a small
+# one forks what is to be measured, and says what it took.
+MEASURE = """import os, resource, sys
+status = os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(
+    sys.argv[2], sys.argv[2:], os.environ), 0)[1])
+with open(sys.argv[1], "w") as f:
+    f.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)"""
+
+
+def run_measured(command, env):
+    """The Run, and its peak of resident memory in KiB."""
+    with tempfile.NamedTemporaryFile("r") as peak:
+        r = run([sys.executable, "-S", "-c", MEASURE, peak.name, *command], env)
+        return r, int(peak.read() or 0)
 
 
 def start(command, env, cwd=None):
@@ -72,19 +92,24 @@ class Started:
         self.process = subprocess.Popen(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL,
                                         stdout=self.out, stderr=self.err)
 
+    def running(self):
+        time.sleep(0.01)
+        return os.waitid(os.P_PID, self.process.pid,
+                         os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     def kill(self):
-        self.process.kill()
+        os.kill(self.process.pid, signal.SIGKILL)  # Popen.kill would reap it
 
     def wait(self, timeout=120):
         """At most `timeout` seconds: then it is killed and its status is -9."""
         hung = False
         while True:
-            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            pid, status = os.waitpid(self.process.pid, os.WNOHANG)
             if pid:
                 break
             if not hung and time.monotonic() - self.begun > timeout:
                 hung = True
-                self.process.kill()
+                self.kill()
             time.sleep(0.005)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         texts = []
@@ -94,8 +119,7 @@ class Started:
             f.close()
         if hung:
             texts[1] += "\n(killed: it hung)"
-        return Run(self.process.returncode, *texts, time.monotonic() - self.begun,
-                   usage.ru_maxrss)
+        return Run(self.process.returncode, *texts, time.monotonic() - self.begun)
 
 
 def run(command, env, cwd=None, timeout=120):

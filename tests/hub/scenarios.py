@@ -4,12 +4,19 @@ there already, who else pulls."""
 import json
 import os
 import shutil
+import ssl
+import subprocess
 import time
 
 import pulled
 from fault_cases import MODEL
+from forward_proxy import Proxy
 
 SCENARIOS = {}
+
+
+class Skip(Exception):
+    """This machine cannot show it; why."""
 
 
 def scenario(function):
@@ -305,3 +312,87 @@ def json_answer(case):
     assert d["downloaded_bytes"] == sum(f["bytes"] for f in d["files"]), d
     d = json.loads(case.pull("--json", repo).stdout)
     assert all(f["from"] == "cache" for f in d["files"]) and d["downloaded_bytes"] == 0, d
+
+
+@scenario
+def through_a_proxy(case):
+    repo = case.bench.repository(case.name)
+    with Proxy() as proxy:
+        r = case.pull(repo, http_proxy=proxy.url)
+        case.ends_well(r, repo)
+        assert any("/resolve/" in u for u in proxy.seen), proxy.seen
+        assert any(u.startswith(case.bench.hub.cdn_url) for u in proxy.seen), proxy.seen
+    case.no_leak()
+
+
+@scenario
+def https_with_an_own_ca(case):
+    """An unknown authority is refused; CURL_CA_BUNDLE or SSL_CERT_FILE make it known."""
+    if not shutil.which("openssl"):
+        raise Skip("needs openssl to make a certificate")
+    repo = case.bench.repository(case.name)
+    key, cert = (os.path.join(case.home, n) for n in ("key.pem", "cert.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", key, "-out", cert, "-addext",
+                    "subjectAltName=IP:127.0.0.1,DNS:localhost"], check=True,
+                   capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with type(case.bench.hub)(case.bench.root, tls=context) as hub:
+        case.fails(case.pull(repo, HF_ENDPOINT=hub.hub_url), "*certificate*", repo)
+        for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+            shutil.rmtree(case.cache, ignore_errors=True)
+            case.ends_well(case.pull(repo, HF_ENDPOINT=hub.hub_url, **{name: cert}), repo)
+
+
+def in_own_mounts(case, script, **env):
+    """Runs a shell script that may mount things; skips where that is not allowed."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        raise Skip("needs unshare -rm to mount a small disk")
+    return pulled.run(["unshare", "-rm", "sh", "-euc", script, "sh", case.bench.tool,
+                       case.home], case.env(**env))
+
+
+@scenario
+def disk_too_small(case):
+    """Refused before the first byte; with room it goes on."""
+    b = case.bench
+    repo = b.repository(case.name)
+    r = in_own_mounts(case, f"""mount -t tmpfs -o size=12m tmpfs "$2"
+        "$1" pull {repo} >"$2/out" 2>"$2/err" && exit 9
+        test ! -s "$2/out"
+        cat "$2/err" >&2
+        mount -o remount,size=100m "$2"
+        snapshot=$("$1" pull {repo})
+        cmp "$snapshot/{MODEL}" {b.template}/{MODEL}""")
+    assert r.status == 0, r
+    assert "error: " in r.stderr and "12.0 MiB are free" in r.stderr, r
+    first = [x for x in b.records(repo, "cdn")]
+    assert sum(x["sent"] for x in first) < 1.3 * os.path.getsize(
+        os.path.join(b.template, MODEL)), "bytes were fetched for a full disk"
+
+
+@scenario
+def cache_is_read_only(case):
+    b = case.bench
+    repo = b.repository(case.name)
+    case.ends_well(case.pull(repo), repo)
+    r = in_own_mounts(case, f"""mount --bind "$2" "$2"
+        mount -o remount,ro,bind "$2"
+        "$1" pull {repo}
+        "$1" pull --offline {repo}""")
+    assert r.status == 0 and len(set(r.stdout.split())) == 1, r
+
+
+@scenario
+def without_symlinks(case):
+    b = case.bench
+    repo = b.repository(case.name)
+    for _ in range(2):
+        r = case.pull(repo, HF_HUB_DISABLE_SYMLINKS="1")
+        assert r.status == 0, r
+        bad = pulled.snapshot_faults(r.stdout.strip(), b.template, list(b.files))
+        assert not bad, bad
+        assert not any(os.path.islink(os.path.join(at, f))
+                       for at, _, files in os.walk(r.stdout.strip()) for f in files)
+    assert len([x for x in b.records(repo, "cdn") if x["sent"]]) > 0

@@ -26,20 +26,28 @@ class Standin:
     """Both servers and what they share. `with Standin(root) as hub:` starts and stops."""
 
     def __init__(self, root, faults=None, log=None, cdn=None, port=0,
-                 tokens=("hf_standin",), static=False):
+                 tokens=("hf_standin",), static=False, tls=None):
         self.repositories = Repositories(root, static)
         self.rules, self.log = Rules(faults), Log(log)
         self.moved, self.tokens = {}, set(tokens)
-        self._hub = Server(HubHandler, self, port)
-        self._cdn = Server(CdnHandler, self)
-        self.hub_url = f"http://127.0.0.1:{self._hub.server_address[1]}"
+        scheme = "https" if tls else "http"  # tls: an ssl.SSLContext
+        self._hub = Server(HubHandler, self, port, tls)
+        self._cdn = Server(CdnHandler, self, tls=tls)
+        self.hub_url = f"{scheme}://127.0.0.1:{self._hub.server_address[1]}"
         # Another host name as well as another port: Python's client follows redirects to
         # the same name.
-        self.cdn_url = (cdn or f"http://localhost:{self._cdn.server_address[1]}").rstrip("/")
+        self.cdn_url = (cdn or f"{scheme}://localhost:{self._cdn.server_address[1]}").rstrip("/")
 
     def tokens_of(self, repo):
         """Tokens that are somebody's; whether they open a repository is its own matter."""
         return self.tokens | set(repo.settings.get("tokens", []) if repo else [])
+
+    def sent(self, repo, on):
+        """Body bytes sent so far, requests under way included."""
+        with self.log.lock:
+            return (sum(r["sent"] for r in self.log.records
+                        if r["repo"] == repo and r["on"] == on) +
+                    sum(r.sent for r in self.log.running if r.repo == repo and r.on == on))
 
     def prepare(self):
         for name in self.repositories.names():
