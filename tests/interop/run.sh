@@ -3,7 +3,8 @@
 # Runs every test_*.py here against the program that I8_TOOL names, in a Python environment
 # with pinned packages (PyPI, about a minute and 5 GB the first time), and ends with the
 # line "N passed, N failed". Arguments go to pytest ("-k golden", "test_verify.py").
-#   I8_VENV      where the environment is or shall be (default: .venv in the current folder)
+#   I8_VENV      where the environment is or shall be (default: .venv in the current folder);
+#                the Hub's clients have theirs beside it (hub_clients.sh)
 #   I8_FIXTURES  a folder with the larger trained models (small-bloom, small-t5); optional
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,10 +23,13 @@ if ! cmp -s "$here/requirements.txt" "$stamp"; then
     cp "$here/requirements.txt" "$stamp"
 fi
 
+sh "$here/hub_clients.sh" "$venv"
+
 # Nothing is to be fetched or sent: every model is a local folder.
 HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 BITSANDBYTES_NOWELCOME=1 PYTHONDONTWRITEBYTECODE=1
-export I8_TOOL HF_HUB_OFFLINE TRANSFORMERS_OFFLINE HF_HUB_DISABLE_TELEMETRY \
+I8_VENV=$venv
+export I8_TOOL I8_VENV HF_HUB_OFFLINE TRANSFORMERS_OFFLINE HF_HUB_DISABLE_TELEMETRY \
     BITSANDBYTES_NOWELCOME PYTHONDONTWRITEBYTECODE
 
 log=$(mktemp)
