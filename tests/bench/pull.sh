@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 tool=$(realpath "${I8_TOOL:-src/int8tool}")
 relay=$(realpath "${I8_RELAY:-tests/bench/relay}")
 . "$here/remote_setup.sh"
-need nginx aria2c curl
+need nginx aria2c curl openssl
 size=$((${SIZE:-2500} * 1000000))
 
 if [ -z "${I8_WORK-}" ]; then
@@ -63,8 +63,8 @@ bench() {
         "int8tool pull=exec $tool pull -q org/big --cache-dir $out" \
         "hf download=exec $I8_HF download org/big --cache-dir $out -q" \
         "aria2c -x10=exec aria2c -q -x10 -s10 --file-allocation=none -d $out -o f $url" \
-        "aria2c -x10; sha256sum=aria2c -q -x10 -s10 --file-allocation=none -d $out -o f $url &&
-            sha256sum $out/f" \
+        "aria2c -x10; openssl sha256=aria2c -q -x10 -s10 --file-allocation=none -d $out -o f $url &&
+            openssl dgst -sha256 $out/f" \
         "curl=exec curl -sf -o $out/f $url" \
         "ten curls, to nowhere=sh $work/ten_curls $url $size"
     rm -rf "$out"

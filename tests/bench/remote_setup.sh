@@ -12,7 +12,7 @@ need() {
     for program in "$@"; do
         command -v "$program" >/dev/null || {
             echo "$(basename "$0"): needs $program (Debian: apt-get install nginx-light" \
-                "aria2 curl)" >&2
+                "aria2 curl openssl)" >&2
             exit 1
         }
     done
