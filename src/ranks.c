@@ -39,10 +39,11 @@ static int read_explicit(struct i8_rank_group *g, const struct arguments *a,
     if (slash == NULL || !parse(&g->rank, text, slash) ||
         !parse(&g->count, slash + 1, slash + strlen(slash)) || g->count == 0 ||
         g->count > MAX_RANKS || g->rank > g->count)
-        return usage_error(a,
-                           "--ranks %s: expected env, mpi, or I/N: rank I of N, 0 to N - 1 "
-                           "or 1 to N",
-                           text);
+        return usage_error(
+            a,
+            "--ranks %s: expected env, mpi, or I/N: rank I of N, 0 to N - 1 "
+            "or 1 to N",
+            text);
     g->rank %= g->count;
     return EXIT_DONE;
 }
@@ -57,7 +58,7 @@ static const struct {
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}, /* Open MPI's mpirun */
     {"PMI_RANK", "PMI_SIZE"},                         /* MPICH's, and others' */
     {"SLURM_PROCID", "SLURM_NTASKS"},                 /* srun */
-    {"JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"},      /* Kubernetes; the job sets the latter */
+    {"JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"}, /* Kubernetes; the job sets the latter */
 };
 
 /* A variable's number; false, and the mistake said, if it is none. */
@@ -117,12 +118,14 @@ static int read_env(struct i8_rank_group *g, const struct arguments *a)
     if (status != EXIT_DONE)
         return status;
     if (!found)
-        return usage_error(a, "--ranks env: none of OMPI_COMM_WORLD_RANK, PMI_RANK, "
-                              "SLURM_PROCID, SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX is "
-                              "set together with its count");
+        return usage_error(a,
+                           "--ranks env: none of OMPI_COMM_WORLD_RANK, PMI_RANK, "
+                           "SLURM_PROCID, SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX is "
+                           "set together with its count");
     if (g->count == 0 || g->count > MAX_RANKS || g->rank >= g->count)
-        return usage_error(a, "--ranks env: rank %u of %u: expected 0 to N - 1 of at most %u",
-                           g->rank, g->count, MAX_RANKS);
+        return usage_error(
+            a, "--ranks env: rank %u of %u: expected 0 to N - 1 of at most %u", g->rank,
+            g->count, MAX_RANKS);
     return EXIT_DONE;
 }
 

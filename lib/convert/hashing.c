@@ -76,25 +76,33 @@ void i8i_hashing_free(struct i8i_hashing *h)
     *h = (struct i8i_hashing){0};
 }
 
-bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job,
-                      uint64_t (*up_to)(void *ctx, bool output, size_t file), void *ctx)
+bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job, bool output,
+                      uint64_t more_than, i8i_up_to_fn *up_to, void *ctx)
 {
+    struct i8i_hash_stream *best = NULL;
     for (size_t i = 0; i < h->count; i++) {
         struct i8i_hash_stream *s = &h->streams[i];
-        if (s->busy || s->done)
+        if (s->busy || s->done || s->output != output)
             continue;
-        uint64_t end = up_to(ctx, s->output, s->file);
+        /* A file of no bytes has a digest, too. */
+        const uint64_t left = s->bytes - s->position;
+        if ((left <= more_than && more_than > 0) ||
+            (best && left <= best->bytes - best->position))
+            continue;
+        const uint64_t end = up_to(ctx, s->output, s->file);
         /* Tensors of a .bin may share bytes: reading can come back to an earlier place.
          */
         if (end < s->bytes && (end < s->position || end - s->position < h->part_bytes))
             continue;
-        s->busy = true;
+        best = s;
         *job = (struct i8i_hash_job){.stream = i, .from = s->position, .to = end};
-        if (job->to - job->from > h->part_bytes)
-            job->to = job->from + h->part_bytes;
-        return true;
     }
-    return false;
+    if (best == NULL)
+        return false;
+    best->busy = true;
+    if (job->to - job->from > h->part_bytes)
+        job->to = job->from + h->part_bytes;
+    return true;
 }
 
 enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job *job,

@@ -33,10 +33,13 @@ enum i8_status i8i_hashing_start(struct i8i_hashing *h, struct i8i_convert_plan 
                                  struct i8_error *err) I8I_MUST_CHECK;
 void i8i_hashing_free(struct i8i_hashing *h);
 
-/* Hands out a part that can be hashed now. up_to says how far a file is there to be read.
- * Next and book are called under the caller's lock, run is not. */
-bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job,
-                      uint64_t (*up_to)(void *ctx, bool output, size_t file), void *ctx);
+/* How far a file is there to be read. */
+typedef uint64_t i8i_up_to_fn(void *ctx, bool output, size_t file);
+/* Hands out a part that can be hashed now: of the output, or the input, that has most
+ * before it, if that is more than so many bytes. next, lag and book are called under the
+ * caller's lock, run is not. */
+bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job, bool output,
+                      uint64_t more_than, i8i_up_to_fn *up_to, void *ctx);
 /* Hashes it through `buffer`; a finished digest goes to the plan and the journal. */
 enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job *job,
                                char *buffer, size_t bytes,

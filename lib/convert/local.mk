@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 i8include_HEADERS += lib/int8tool/convert.h
 lib_libint8core_la_SOURCES += lib/convert/advice.c lib/convert/companions.c \
+  lib/convert/completion.c lib/convert/completion.h \
   lib/convert/config_rewrite.c lib/convert/convert.c lib/convert/convert_plan.c \
   lib/convert/convert_plan.h lib/convert/division.c lib/convert/division.h \
   lib/convert/hashing.c lib/convert/hashing.h \

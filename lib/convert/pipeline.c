@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every thread does the same: under one lock it looks for the most urgent thing that is
- * possible, does it outside the lock, and looks again. Urgent is, first, hashing: SHA-256
- * of one file cannot be split, so it must not fall behind, and what was just read or
- * written is still in the page cache. Otherwise the next range in the order of the
- * source. Which thread does what is open; no byte depends on it.
+ * possible, does it outside the lock, and looks again. SHA-256 of one file cannot be
+ * split, and an output's has to wait until the file is complete, for its scales come
+ * first and are known last. So:
+ *   1. an output that is complete is hashed at once;
+ *   2. then a source file that has more to hash than the largest output: it would be
+ * last; or any, if what was read and not hashed is as much as that output, or a quarter
+ * of the memory: it should still be in the page cache when its turn comes;
+ *   3. then the next range in the order of the source is converted;
+ *   4. what is left of the sources is work for the other threads while one hashes the
+ * last output. Which thread does what is open; no byte depends on it.
  */
 #include "config.h"
 
 #include "base/pool.h"
 #include "base/size.h"
+#include "convert/completion.h"
 #include "convert/hashing.h"
 #include "convert/packed.h"
 #include "convert/pipeline.h"
@@ -21,6 +28,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Two buffers a thread, in a core's own cache together. */
 #define DEFAULT_BLOCK_BYTES ((size_t)512 << 10)
@@ -29,7 +37,10 @@
  * lost when the process is killed. */
 #define DEFAULT_ITEM_BYTES (UINT64_C(8) << 20)
 #define DEFAULT_SYNC_BYTES (UINT64_C(2) << 30)
-#define JOB_BYTES          ((uint64_t)64 << 10)
+/* What is kept of a piece, and of a range that an earlier run has done. */
+#define PIECE_BYTES ((uint64_t)64)
+#define RANGE_BYTES ((uint64_t)128)
+#define JOB_BYTES   (((uint64_t)64 << 10) + I8I_BLOCK_SCALES * sizeof(float))
 
 struct pipeline {
     struct i8i_convert_plan *plan;
@@ -52,8 +63,10 @@ struct pipeline {
     const struct i8i_range *done_before; /* disjoint; from next_done on they lie ahead */
     size_t n_done_before, next_done;
 
-    uint64_t *left; /* by output: units not yet done */
+    struct i8i_completion completion;
     struct i8i_hashing hashing;
+    uint64_t most_lag; /* bytes of source that are read but not hashed */
+    uint64_t largest_output;
     uint64_t done_bytes, total_bytes; /* of source, in this run's part */
     uint64_t left_bytes;              /* of source, in the whole plan */
     uint64_t unsynced_bytes;
@@ -123,14 +136,14 @@ static bool next_range(struct pipeline *l, struct i8i_range *range)
     return false;
 }
 
-/* How far a file may be hashed: an output when it is complete, an input to where the
+/* How far a file may be hashed: an output as far as it is complete, an input to where the
  * reading has come, so that the disk is asked once. */
 static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
 {
-    const struct pipeline *l = ctx;
+    struct pipeline *l = ctx;
     const struct i8i_convert_plan *p = l->plan;
     if (output)
-        return l->left[file] > 0 ? 0 : p->outputs[file].bytes;
+        return i8i_completion_up_to(&l->completion, file);
     if (all_handed_out(l) || p->pieces[l->piece].input > file)
         return p->inputs[file].bytes;
     const struct i8i_piece *piece = &p->pieces[l->piece];
@@ -151,6 +164,16 @@ static uint64_t place_of(const struct i8i_convert_plan *p, size_t index, uint64_
     return before + piece->source_offset + piece_bytes(piece, unit);
 }
 
+/* Bytes of source that have been read and are not hashed. */
+static uint64_t hashing_lag(const struct pipeline *l)
+{
+    if (all_handed_out(l))
+        return 0;
+    const struct i8i_piece *piece = &l->plan->pieces[l->piece];
+    return i8i_hashing_lag(&l->hashing, piece->input,
+                           piece->source_offset + piece_bytes(piece, l->unit));
+}
+
 /* What has been read must stay in the window until the slowest thread, and the hashing,
  * have had it. Hashing that is so far behind is being done, for otherwise it would have
  * been the next task. */
@@ -164,9 +187,7 @@ static bool too_far_ahead(const struct pipeline *l)
         if (l->reading[i] != NOT_READING && here > l->reading[i] &&
             here - l->reading[i] > most)
             return true;
-    const struct i8i_piece *piece = &l->plan->pieces[l->piece];
-    return i8i_hashing_lag(&l->hashing, piece->input,
-                           piece->source_offset + piece_bytes(piece, l->unit)) > most;
+    return hashing_lag(l) > most;
 }
 
 static struct task next_task(struct pipeline *l)
@@ -174,14 +195,18 @@ static struct task next_task(struct pipeline *l)
     struct task t = {.kind = TASK_END};
     if (l->error.status != I8_OK)
         return t;
-    if (i8i_hashing_next(&l->hashing, &t.hash, hashable_up_to, l))
+    struct i8i_hashing *h = &l->hashing;
+    const bool lags = l->window > 0 || hashing_lag(l) >= l->most_lag;
+    if (i8i_hashing_next(h, &t.hash, true, 0, hashable_up_to, l) ||
+        i8i_hashing_next(h, &t.hash, false, lags ? 0 : l->largest_output, hashable_up_to,
+                         l))
         t.kind = TASK_HASH;
     else if (too_far_ahead(l))
         t.kind = TASK_WAIT;
     else if (next_range(l, &t.range))
         t.kind = TASK_RANGE;
-    else if (i8i_hashing_next(&l->hashing, &t.hash, hashable_up_to, l))
-        t.kind = TASK_HASH; /* that nothing is left to read makes more hashable */
+    else if (i8i_hashing_next(h, &t.hash, false, 0, hashable_up_to, l))
+        t.kind = TASK_HASH;
     else if (l->active > 0)
         t.kind = TASK_WAIT; /* what others are doing may make something possible */
     return t;
@@ -228,7 +253,7 @@ static void book(struct pipeline *l, const struct task *t)
     if (t->kind == TASK_RANGE) {
         const struct i8i_piece *piece = &l->plan->pieces[t->range.piece];
         uint64_t bytes = piece_bytes(piece, t->range.count);
-        l->left[piece->output] -= t->range.count;
+        i8i_completion_add(&l->completion, t->range.piece, t->range.count);
         l->done_bytes += bytes;
         l->left_bytes -= bytes;
         l->unsynced_bytes += t->range.count * piece->unit_out;
@@ -305,6 +330,18 @@ bool i8i_pipeline_pack_size(unsigned *jobs, uint64_t *memory_bytes,
     return *jobs > 0;
 }
 
+static void bound_lag(struct pipeline *l)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const uint64_t quarter =
+        pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 : 0;
+    for (size_t i = 0; i < l->plan->n_outputs; i++) {
+        if (l->plan->outputs[i].bytes > l->largest_output)
+            l->largest_output = l->plan->outputs[i].bytes;
+    }
+    l->most_lag = l->largest_output < quarter ? l->largest_output : quarter;
+}
+
 enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  uint64_t *memory_bytes,
                                  const struct i8i_convert_plan *plan,
@@ -312,9 +349,11 @@ enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
                                  struct i8_error *err)
 {
     const struct i8_convert_options *o = plan->options;
+    const uint64_t item = tuning->item_bytes ? tuning->item_bytes : DEFAULT_ITEM_BYTES;
     *jobs = o->jobs ? o->jobs : i8i_processors();
     const uint64_t fixed = I8I_BASE_BYTES + plan->table_bytes +
-                           i8i_read_ahead_window(plan) +
+                           i8i_read_ahead_window(plan) + plan->n_pieces * PIECE_BYTES +
+                           (plan->source_bytes / item + plan->n_pieces) * RANGE_BYTES +
                            i8i_frame_cache_memory(plan->model->checkpoint->frames, *jobs);
     *block_bytes = tuning->block_bytes ? tuning->block_bytes : DEFAULT_BLOCK_BYTES;
     if (o->ram_bytes > 0) {
@@ -394,13 +433,13 @@ static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
         l->piece = l->plan->n_pieces;
         l->done_bytes = l->total_bytes;
         l->left_bytes = 0;
-        memset(l->left, 0, l->plan->n_outputs * sizeof *l->left);
+        i8i_completion_add_all(&l->completion);
     }
     for (size_t i = 0; i < record->n_ranges && !record->publishing; i++) {
         struct i8i_range r = record->ranges[i];
         if (!usable_range(&r, l, kept > 0 ? &list[kept - 1] : NULL))
             continue;
-        l->left[l->plan->pieces[r.piece].output] -= r.count;
+        i8i_completion_add(&l->completion, r.piece, r.count);
         l->done_bytes += bytes_of_ours(l, d, &r);
         l->left_bytes -= piece_bytes(&l->plan->pieces[r.piece], r.count);
         list[kept++] = r;
@@ -434,19 +473,17 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
         return st;
     pthread_mutex_init(&l.lock, NULL);
     pthread_cond_init(&l.changed, NULL);
+    bound_lag(&l);
     l.item_bytes = tuning->item_bytes ? tuning->item_bytes : DEFAULT_ITEM_BYTES;
     l.sync_bytes = tuning->sync_bytes ? tuning->sync_bytes : DEFAULT_SYNC_BYTES;
-    l.left = i8i_calloc(plan->n_outputs, sizeof *l.left);
     l.blocks = i8i_calloc(jobs, sizeof *l.blocks);
-    if (l.left == NULL || l.blocks == NULL) {
-        st = i8i_nomem(err);
+    st = l.blocks ? i8i_completion_init(&l.completion, plan, err) : i8i_nomem(err);
+    if (st != I8_OK)
         goto out;
-    }
     for (size_t i = 0; i < plan->n_pieces; i++) {
         const struct i8i_piece *piece = &plan->pieces[i];
         uint64_t first, end;
         i8i_division_units(&first, &end, &task->part, plan, i);
-        l.left[piece->output] += piece->units;
         l.total_bytes += piece_bytes(piece, end - first);
         l.left_bytes += piece_bytes(piece, piece->units);
     }
@@ -484,9 +521,7 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     for (unsigned i = 0; i < ready; i++)
         report->nonfinite += l.blocks[i].nonfinite;
     report->left_bytes = l.left_bytes;
-    report->complete = true;
-    for (size_t i = 0; i < plan->n_outputs; i++)
-        report->complete = report->complete && l.left[i] == 0;
+    report->complete = i8i_completion_is_full(&l.completion);
 out:
     i8i_read_ahead_end(plan);
     for (unsigned i = 0; l.blocks && i < ready; i++)
@@ -495,7 +530,7 @@ out:
     i8i_hashing_free(&l.hashing);
     free(usable);
     free(l.reading);
-    free(l.left);
+    i8i_completion_free(&l.completion);
     free(l.blocks);
     pthread_cond_destroy(&l.changed);
     pthread_mutex_destroy(&l.lock);

@@ -19,7 +19,8 @@ enum i8_status i8i_block_init(struct i8i_block *b, const struct i8i_convert_plan
     *b = (struct i8i_block){.plan = plan, .bytes = bytes};
     b->in = i8i_aligned_alloc(bytes);
     b->out = i8i_aligned_alloc(bytes);
-    if (b->in && b->out)
+    b->scales = i8i_aligned_alloc(I8I_BLOCK_SCALES * sizeof *b->scales);
+    if (b->in && b->out && b->scales)
         return I8_OK;
     i8i_block_free(b);
     return i8i_nomem(err);
@@ -29,7 +30,9 @@ void i8i_block_free(struct i8i_block *b)
 {
     free(b->in);
     free(b->out);
+    free(b->scales);
     b->in = b->out = NULL;
+    b->scales = NULL;
 }
 
 static enum i8_status read_bytes(struct i8i_block *b, const struct i8i_piece *piece,
@@ -183,15 +186,30 @@ static enum i8_status quantize_one(struct i8i_block *b, const struct i8i_piece *
     return judge(b, piece, &report, where, INF_FP16, err);
 }
 
-static enum i8_status write_rows(const struct i8i_piece *piece, struct i8i_outfile *file,
-                                 const void *q, const void *scales, uint64_t first,
+/* Writes the scales that have gathered: those of the rows before `end`. */
+static enum i8_status flush_scales(struct i8i_block *b, const struct i8i_piece *piece,
+                                   struct i8i_outfile *file, uint64_t end,
+                                   struct i8_error *err)
+{
+    const size_t n = b->n_scales;
+    b->n_scales = 0;
+    if (n == 0)
+        return I8_OK;
+    return i8i_outfile_write_at(file, b->scales, n * sizeof *b->scales,
+                                piece->scale_offset + (end - n) * sizeof *b->scales, err);
+}
+
+/* Writes n rows; their scales are b->scales' last. Scales are gathered over many blocks:
+ * the kernel lets one writer at a time into a file, and a second, tiny write behind every
+ * block would wait for another thread's large one each time. */
+static enum i8_status write_rows(struct i8i_block *b, const struct i8i_piece *piece,
+                                 struct i8i_outfile *file, const void *q, uint64_t first,
                                  size_t n, struct i8_error *err)
 {
     enum i8_status st = i8i_outfile_write_at(file, q, n * (size_t)piece->cols,
                                              piece->offset + first * piece->cols, err);
-    if (st == I8_OK)
-        st = i8i_outfile_write_at(file, scales, n * sizeof(float),
-                                  piece->scale_offset + first * sizeof(float), err);
+    if (st == I8_OK && b->n_scales == I8I_BLOCK_SCALES)
+        st = flush_scales(b, piece, file, first + n, err);
     return st;
 }
 
@@ -235,28 +253,26 @@ static enum i8_status quantize_units(struct i8i_block *b, const struct i8i_piece
                                      uint64_t first, uint64_t count,
                                      struct i8i_outfile *file, struct i8_error *err)
 {
-    /* Scales first: they keep their alignment there. */
-    uint64_t most = b->bytes / (piece->cols + sizeof(float));
+    uint64_t most = b->bytes / (piece->cols ? piece->cols : 1);
     if (piece->unit_in > 0 && most > b->bytes / piece->unit_in)
         most = b->bytes / piece->unit_in;
     enum i8_status st = I8_OK;
     for (; most == 0 && count > 0 && st == I8_OK; first++, count--)
         st = quantize_long_row(b, piece, first, file, err);
     while (count > 0 && st == I8_OK) {
-        size_t n = smaller(count, most);
-        float *scales = (float *)(void *)b->out;
-        int8_t *q = (int8_t *)b->out + n * sizeof *scales;
+        size_t n = smaller(smaller(count, most), I8I_BLOCK_SCALES - b->n_scales);
+        int8_t *q = (int8_t *)b->out;
         st = read_bytes(b, piece, b->in, first * piece->unit_in,
                         n * (size_t)piece->unit_in, err);
         for (size_t i = 0; i < n && st == I8_OK; i++)
-            st = quantize_one(b, piece, q + i * piece->cols, &scales[i],
+            st = quantize_one(b, piece, q + i * piece->cols, &b->scales[b->n_scales++],
                               b->in + i * piece->unit_in, first + i, err);
         if (st == I8_OK)
-            st = write_rows(piece, file, q, scales, first, n, err);
+            st = write_rows(b, piece, file, q, first, n, err);
         first += n;
         count -= n;
     }
-    return st;
+    return st == I8_OK ? flush_scales(b, piece, file, first, err) : st;
 }
 
 /* Conv1D stores [in, out]: a band of columns is read, and each becomes a row. */
@@ -267,9 +283,9 @@ static enum i8_status quantize_columns(struct i8i_block *b, const struct i8i_pie
     size_t width = i8_dtype_bits(piece->from) / 8, cols = (size_t)piece->cols;
     uint64_t row_bytes = piece->unit_in; /* scratch for one row, behind the results */
     uint64_t most = 0;
-    if (row_bytes + sizeof(float) + cols < b->bytes)
+    if (row_bytes + cols < b->bytes)
         most = smaller(b->bytes / (row_bytes ? row_bytes : 1),
-                       (b->bytes - row_bytes) / (cols + sizeof(float)));
+                       (b->bytes - row_bytes) / (cols ? cols : 1));
     if (most == 0)
         return i8i_fail(err, I8_ERR_NOMEM,
                         "tensor '%s': %" PRIu64 " bytes a row to transpose do not fit a "
@@ -277,9 +293,8 @@ static enum i8_status quantize_columns(struct i8i_block *b, const struct i8i_pie
                         piece->name, row_bytes, b->bytes);
     enum i8_status st = I8_OK;
     while (count > 0 && st == I8_OK) {
-        size_t n = smaller(count, most);
-        float *scales = (float *)(void *)b->out;
-        int8_t *q = (int8_t *)b->out + n * sizeof *scales;
+        size_t n = smaller(smaller(count, most), I8I_BLOCK_SCALES - b->n_scales);
+        int8_t *q = (int8_t *)b->out;
         char *row = b->out + b->bytes - row_bytes;
         for (size_t c = 0; c < cols && st == I8_OK; c++)
             st = read_bytes(b, piece, b->in + c * n * width,
@@ -287,20 +302,22 @@ static enum i8_status quantize_columns(struct i8i_block *b, const struct i8i_pie
         for (size_t i = 0; i < n && st == I8_OK; i++) {
             for (size_t c = 0; c < cols; c++)
                 memcpy(row + c * width, b->in + (c * n + i) * width, width);
-            st = quantize_one(b, piece, q + i * cols, &scales[i], row, first + i, err);
+            st = quantize_one(b, piece, q + i * cols, &b->scales[b->n_scales++], row,
+                              first + i, err);
         }
         if (st == I8_OK)
-            st = write_rows(piece, file, q, scales, first, n, err);
+            st = write_rows(b, piece, file, q, first, n, err);
         first += n;
         count -= n;
     }
-    return st;
+    return st == I8_OK ? flush_scales(b, piece, file, first, err) : st;
 }
 
 enum i8_status i8i_block_run(struct i8i_block *b, const struct i8i_piece *piece,
                              uint64_t first, uint64_t count, struct i8i_outfile *file,
                              struct i8_error *err)
 {
+    b->n_scales = 0; /* of a range that failed */
     switch (piece->kind) {
     case I8I_PIECE_COPY:
         return copy_units(b, piece, first, count, file, err);

@@ -9,10 +9,14 @@
 #include "base/file.h"
 #include "convert/convert_plan.h"
 
+#define I8I_BLOCK_SCALES ((size_t)16384)
+
 struct i8i_block {
     const struct i8i_convert_plan *plan;
-    size_t bytes;       /* of each buffer */
-    char *in, *out;     /* 64-byte aligned */
+    size_t bytes;   /* of each buffer */
+    char *in, *out; /* 64-byte aligned */
+    float *scales;  /* I8I_BLOCK_SCALES, of which n_scales wait to be written */
+    size_t n_scales;
     uint64_t nonfinite; /* elements met under allow_nonfinite */
 };
 
