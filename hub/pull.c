@@ -41,6 +41,8 @@ static enum i8_status open_store(struct i8i_pull *p, struct i8_error *err)
 static enum i8_status open_pull(struct i8i_pull *p, struct i8_error *err)
 {
     const struct i8_hub_pull_options *o = p->options;
+    if (o->repository == NULL)
+        return i8i_fail(err, I8_ERR_ARG, "no repository is named");
     if (o->local_dir && o->cache_dir)
         return i8i_fail(err, I8_ERR_ARG,
                         "a pull goes into a cache or into a local folder, not both");
