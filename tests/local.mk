@@ -178,15 +178,23 @@ EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/
   tests/interop/test_transformers.py tests/interop/model_trees.py \
   tests/interop/test_model_trees.py tests/interop/sparse.py \
   tests/interop/hub_clients.sh tests/interop/hub_client.py tests/interop/test_hub_clients.py \
-  tests/interop/test_verify.py
+  tests/interop/test_verify.py tests/interop/transformers-4.57.6.txt \
+  tests/interop/transformers-5.23.0.txt tests/interop/load_worker.py \
+  tests/interop/test_load.py tests/interop/test_compressed_tensors.py \
+  tests/interop/test_one_linear.py tests/interop/test_fp8.py
+EXTRA_PROGRAMS += tests/tools/one_linear
+tests_tools_one_linear_SOURCES = tests/tools/one_linear.c
+tests_tools_one_linear_LDADD = lib/libint8core.la
 .PHONY: interop
-interop: $(bin_PROGRAMS)
+interop: $(bin_PROGRAMS) tests/tools/one_linear$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) I8_VENV="$${I8_VENV:-$(abs_top_builddir)/.venv}" \
+	  I8_ONE_LINEAR='$(abs_top_builddir)/tests/tools/one_linear' \
 	  $(SHELL) $(top_srcdir)/tests/interop/run.sh $(INTEROP_ARGS)
 
 EXTRA_DIST += tests/tools/fnmatch_table.py \
   tests/tools/placement_digest.py tests/tools/make_checkpoint.py tests/tools/sound_models.py \
-  tests/tools/defects.py tests/tools/check_json.py tests/tools/seekable.py
+  tests/tools/defects.py tests/tools/check_json.py tests/tools/seekable.py \
+  tests/tools/bad_bins.py
 
 # Preloaded by tests that stop a conversion at each of its system calls.
 check_LTLIBRARIES += tests/tools/libfault.la
@@ -235,7 +243,7 @@ installcheck-local:
 	  $(SHELL) $(top_srcdir)/tests/check_installed.sh $(top_srcdir)
 
 # How fast convert is; tests/bench/convert.sh says against what.
-EXTRA_PROGRAMS = tests/bench/copy_floor
+EXTRA_PROGRAMS += tests/bench/copy_floor
 tests_bench_copy_floor_SOURCES = tests/bench/copy_floor.c
 EXTRA_DIST += tests/bench/convert.sh
 .PHONY: bench-convert

@@ -39,6 +39,23 @@ static enum i8_status hash_start(struct i8i_hash *h, struct i8i_source *source,
     return st;
 }
 
+/* What a .bin's pickle and directory say of its tensors. */
+static void hash_tensors(struct i8i_hash *h, const struct i8i_checkpoint *c, size_t file)
+{
+    for (size_t i = 0; i < c->n_tensors; i++) {
+        const struct i8i_tensor *t = &c->tensors[i];
+        if (t->file != file)
+            continue;
+        hash_text(h, t->name);
+        hash_u64(h, t->dtype);
+        hash_u64(h, t->offset);
+        for (uint32_t d = 0; d < t->rank; d++) {
+            hash_u64(h, t->shape[d]);
+            hash_u64(h, t->strides ? t->strides->step[d] : 0);
+        }
+    }
+}
+
 static enum i8_status hash_source(struct i8i_hash *h, const struct i8i_convert_plan *p,
                                   struct i8_error *err)
 {
@@ -57,6 +74,8 @@ static enum i8_status hash_source(struct i8i_hash *h, const struct i8i_convert_p
             hash_u64(h, (uint64_t)in->mtime_ns);
         if (i < c->n_files && digest == NULL)
             st = hash_start(h, in->source, c->files[i].data_start, err);
+        if (i < c->n_files && c->files[i].data_start == 0)
+            hash_tensors(h, c, i);
     }
     return st;
 }

@@ -178,15 +178,17 @@ def run(job, index, scratch, reader, answer):
         return
     answer["int8"] = json.loads(p.stdout)["converted"]
     answer["said"] = p.stderr
+    theirs, report, _ = load(source, quantization_config=BitsAndBytesConfig(load_in_8bit=True))
+    if report["missing_keys"] or report["mismatched_keys"]:
+        answer["unreadable"] = sorted(map(str, report["missing_keys"]))[:2]
+        return  # a configuration or names of another release
     ours, report, warnings = load(out)
-    answer["warnings"] = warnings
     for kind, keys in report.items():
         if keys:
             yield f"{kind}: {sorted(map(str, keys))[:4]}"
     for line in warnings:
         if answer["int8"] > 0 or "no linear modules were found" not in line:
             yield f"warning: {line}"
-    theirs = load(source, quantization_config=BitsAndBytesConfig(load_in_8bit=True))[0]
     if len(int8_modules(theirs)) != answer["int8"]:
         yield f"{answer['int8']} modules converted, {len(int8_modules(theirs))} by load_in_8bit"
     yield from compare(ours, theirs, oracle.read_checkpoint(out), answer)

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs every test_*.py here against the program that I8_TOOL names, in a Python environment
-# with pinned packages (PyPI, about a minute and 5 GB the first time), and ends with the
+# with pinned packages (PyPI, about two minutes and 5 GB the first time), and ends with the
 # line "N passed, N failed". Arguments go to pytest ("-k golden", "test_verify.py").
 #   I8_VENV      where the environment is or shall be (default: .venv in the current folder);
 #                the Hub's clients have theirs beside it (hub_clients.sh)
+#   I8_ONE_LINEAR  the program tests/tools/one_linear (make builds it)
 #   I8_FIXTURES  a folder with the larger trained models (small-bloom, small-t5); optional
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,6 +25,27 @@ if ! cmp -s "$here/requirements.txt" "$stamp"; then
 fi
 
 sh "$here/hub_clients.sh" "$venv"
+
+# Other releases of transformers: environments beside it that see its packages, but for the few
+# that they have in another version themselves (150 MB each).
+releases=5.17.0=$venv/bin/python
+for other in "$here"/transformers-*.txt; do
+    release=$(basename "$other" .txt)
+    release=${release#transformers-}
+    beside=$venv/release-$release
+    if ! cmp -s "$other" "$beside/requirements.txt" || [ "$stamp" -nt "$beside/requirements.txt" ]; then
+        echo "interop: preparing $beside" >&2
+        "$python" -m venv "$beside"
+        packages=$("$beside/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+        "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+            >"$packages/shared.pth"
+        "$beside/bin/pip" install --quiet --disable-pip-version-check -r "$other"
+        cp "$other" "$beside/requirements.txt"
+    fi
+    releases="$releases $release=$beside/bin/python"
+done
+I8_RELEASES=$releases
+export I8_RELEASES
 
 # Nothing is to be fetched or sent: every model is a local folder.
 HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
