@@ -141,8 +141,9 @@ static struct i8i_pass pass_of(const struct i8i_workload *w, const struct i8i_mo
     p.tokens = p.batch * p.queries;
     p.unit = p.tokens * p.hidden * p.b;
     p.residual = keep != NULL && w->half ? p.tokens * p.hidden * 4 : p.unit;
-    p.experts = i8i_pass_dim(m, I8I_DIM_EXPERTS) > 0 &&
-                (uint64_t)(block < 0 ? 0 : block) >= i8i_pass_dim(m, I8I_DIM_DENSE_LAYERS);
+    p.experts =
+        i8i_pass_dim(m, I8I_DIM_EXPERTS) > 0 &&
+        (uint64_t)(block < 0 ? 0 : block) >= i8i_pass_dim(m, I8I_DIM_DENSE_LAYERS);
     p.fused_mlp = i8i_model_role(m, I8I_ROLE_GATE_UP, stack, block) >= 0;
     p.two_norms = i8i_model_role(m, I8I_ROLE_MLP_NORM, stack, block) >= 0;
     return p;
@@ -204,6 +205,8 @@ void i8i_workload_head(uint64_t active[I8I_PHASES], const struct i8i_workload *w
         uint64_t states = hidden;
         if (phase == I8I_PHASE_PREFILL && !pair)
             states *= w->prompt;
+        if (pair) /* the encoder's output, held by generate */
+            i8i_tape_make(&t, hidden * w->encoded);
         i8i_tape_make(&t, states);
         i8i_tape_make(&t, logits * w->element);
         i8i_tape_drop(&t, states);

@@ -45,8 +45,8 @@ static void falcon_scores(struct i8i_pass *p, uint64_t elements)
         return;
     }
     i8i_pass_make(p, cast);
-    i8i_pass_make(p, elements * 4); /* with ALiBi */
-    i8i_pass_make(p, elements * 4); /* with the mask */
+    i8i_pass_make(p, elements * 4);                   /* with ALiBi */
+    i8i_pass_make(p, elements * 4);                   /* with the mask */
     i8i_pass_touch(p, p->b == 4 ? bytes : 2 * bytes); /* softmax, its input cast first */
     i8i_pass_drop(p, elements * 4);
     i8i_pass_make(p, bytes);

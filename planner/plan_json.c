@@ -10,7 +10,12 @@
 
 #include <stdio.h>
 
-static const char *const dtypes[] = {"int8", "fp16", "bf16", "fp32", "stored"};
+const char *i8i_plan_dtype_text(enum i8_plan_dtype dtype)
+{
+    static const char *const names[] = {"int8", "fp16", "bf16", "fp32", "stored"};
+    return names[dtype];
+}
+
 static const char *const runtimes[] = {"transformers5", "transformers4", "int8tool",
                                        "vllm"};
 
@@ -109,8 +114,8 @@ enum i8_status i8_plan_json(char **out, const struct i8_plan *plan, struct i8_er
     i8i_jw_kv_string(&w, "model", plan->model);
     i8i_jw_kv_string(&w, "architecture", plan->architecture);
     i8i_jw_kv_string(&w, "model_type", plan->model_type);
-    i8i_jw_kv_string(&w, "dtype", dtypes[r->dtype]);
-    i8i_jw_kv_string(&w, "rest_dtype", dtypes[r->rest]);
+    i8i_jw_kv_string(&w, "dtype", i8i_plan_dtype_text(r->dtype));
+    i8i_jw_kv_string(&w, "rest_dtype", i8i_plan_dtype_text(r->rest));
     i8i_jw_kv_string(&w, "runtime", runtimes[r->runtime]);
     i8i_jw_kv_string(&w, "attention", plan->eager ? "eager" : "sdpa");
     i8i_jw_kv_string(&w, "strategy", strategy_name(r, strategy));

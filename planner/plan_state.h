@@ -37,6 +37,9 @@ bool i8i_plan_note(struct i8_plan *plan, const char *fmt, ...) I8I_PRINTF(2, 3);
 #define I8I_DEVICE_TEXT 24
 const char *i8i_device_text(char buf[I8I_DEVICE_TEXT], int device);
 
+/* As options and JSON spell it: "int8", "stored". */
+const char *i8i_plan_dtype_text(enum i8_plan_dtype dtype);
+
 /* Replays a strategy for the budgets of `request`, into *r (model, bytes and rules set).
  */
 enum i8_status i8i_plan_replay(struct i8i_replay *r,

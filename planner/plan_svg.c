@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plan as a drawing: one column a device, its height the largest capacity, filled
- * from the bottom.
+ * The plan as a drawing: one bar a device, as long as its capacity, with what fills it
+ * and the modules that live there.
  */
 #include "config.h"
 
@@ -10,13 +10,18 @@
 #include "base/memory.h"
 #include "base/size.h"
 
+#include <string.h>
+
 #define MOST_SVG_BYTES (16u << 20)
 
-#define COLUMN 96
-#define GAP    32
-#define HEIGHT 240
-#define TOP    72
-#define LEFT   32
+#define WIDTH  760
+#define MARGIN 28
+#define TOP    82 /* of the first bar */
+#define BAR    26
+#define ROW    62
+#define LEFT   100 /* of the bars */
+#define LENGTH 470 /* of the longest bar */
+#define SMALL  14  /* a part narrower than this gets no label */
 
 static const struct {
     const char *name, *color;
@@ -63,82 +68,143 @@ static uint64_t capacity_of(const struct i8_plan_device *d)
                : d->capacity_bytes;
 }
 
-static void draw_device(struct i8i_buffer *b, const struct i8_plan_device *d,
-                        size_t index, uint64_t largest)
+/* The last component of a path or name: what a drawing has room for. */
+static const char *base_name(const char *name)
 {
-    double scale = largest > 0 ? (double)HEIGHT / (double)largest : 0;
-    double x = LEFT + (double)index * (COLUMN + GAP), y = TOP + HEIGHT;
-    double height = (double)capacity_of(d) * scale;
-    char name[I8I_DEVICE_TEXT], text[2][I8I_SIZE_TEXT];
-    uint64_t bytes[PARTS];
+    const char *slash = strrchr(name, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : name;
+}
 
-    i8i_buffer_printf(b,
-                      "<rect x=\"%.0f\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" rx=\"4\" "
-                      "fill=\"#e9ecef\" stroke=\"#adb5bd\"/>\n",
-                      x, y - height, COLUMN, height);
+/* "model.embed_tokens … model.layers.15": the map's first and last entry there. */
+static void put_modules(struct i8i_buffer *b, const struct i8_plan *plan, int device)
+{
+    const char *first = NULL, *last = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n_map; i++) {
+        if (plan->map[i].device != device)
+            continue;
+        last = plan->map[i].module;
+        first = first == NULL ? last : first;
+        n++;
+    }
+    if (n == 0)
+        return;
+    put_escaped(b, *first != '\0' ? first : "the whole model");
+    if (n > 1) {
+        i8i_buffer_puts(b, n > 2 ? " … " : ", ");
+        put_escaped(b, last);
+    }
+}
+
+static void draw_parts(struct i8i_buffer *b, const struct i8_plan_device *d, double y,
+                       double scale)
+{
+    uint64_t bytes[PARTS];
+    double x = LEFT;
+
     part_bytes(bytes, d);
     for (size_t p = 0; p < PARTS; p++) {
-        double h = (double)bytes[p] * scale;
+        double length = (double)bytes[p] * scale;
+        char text[I8I_SIZE_TEXT];
         if (bytes[p] == 0)
             continue;
-        y -= h;
         i8i_buffer_printf(b,
-                          "<rect x=\"%.0f\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" "
+                          "<rect x=\"%.1f\" y=\"%.0f\" width=\"%.1f\" height=\"%d\" "
                           "fill=\"%s\"><title>%s %s</title></rect>\n",
-                          x, y, COLUMN, h, parts[p].color, parts[p].name,
-                          i8i_size_text(text[0], bytes[p]));
+                          x, y, length, BAR, parts[p].color, parts[p].name,
+                          i8i_size_text(text, bytes[p]));
+        if (length >= SMALL * 5)
+            i8i_buffer_printf(b,
+                              "<text x=\"%.1f\" y=\"%.0f\" fill=\"#ffffff\" "
+                              "text-anchor=\"middle\" font-size=\"12\">%s</text>\n",
+                              x + length / 2, y + BAR / 2.0 + 4,
+                              i8i_size_text(text, bytes[p]));
+        x += length;
     }
+}
+
+static void draw_device(struct i8i_buffer *b, const struct i8_plan *plan, size_t index,
+                        uint64_t largest)
+{
+    const struct i8_plan_device *d = &plan->devices[index];
+    double scale = largest > 0 ? (double)LENGTH / (double)largest : 0;
+    double length = (double)capacity_of(d) * scale, y = TOP + (double)index * ROW;
+    char name[I8I_DEVICE_TEXT], text[I8I_SIZE_TEXT];
+
+    if (length < 2)
+        length = 2;
     i8i_buffer_printf(b,
-                      "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\" "
-                      "font-weight=\"bold\">%s</text>\n",
-                      x + COLUMN / 2.0, TOP + HEIGHT + 20,
-                      i8i_device_text(name, d->device));
-    i8i_buffer_printf(b, "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
-                      x + COLUMN / 2.0, TOP + HEIGHT + 37,
-                      i8i_size_text(text[0], d->total_bytes));
+                      "<text x=\"%d\" y=\"%.0f\" font-weight=\"600\">%s</text>\n"
+                      "<clipPath id=\"c%zu\"><rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" "
+                      "height=\"%d\" rx=\"6\"/></clipPath>\n<g clip-path=\"url(#c%zu)\">"
+                      "<rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" height=\"%d\" "
+                      "fill=\"#e9ecef\"/>\n",
+                      MARGIN, y + BAR / 2.0 + 5, i8i_device_text(name, d->device), index,
+                      LEFT, y, length, BAR, index, LEFT, y, length, BAR);
+    draw_parts(b, d, y, scale);
+    i8i_buffer_printf(b, "</g>\n<text x=\"%d\" y=\"%.0f\"><tspan font-weight=\"600\">%s",
+                      LEFT + LENGTH + 16, y + BAR / 2.0 + 5,
+                      i8i_size_text(text, d->total_bytes));
+    i8i_buffer_puts(b, "</tspan>");
     if (d->capacity_bytes != I8_PLAN_UNBOUNDED)
+        i8i_buffer_printf(b, "<tspan dx=\"5\" fill=\"#6c757d\">of %s</tspan>",
+                          i8i_size_text(text, d->capacity_bytes));
+    i8i_buffer_printf(b,
+                      "</text>\n<text x=\"%d\" y=\"%.0f\" font-size=\"12\" "
+                      "fill=\"#6c757d\">",
+                      LEFT, y + BAR + 16);
+    put_modules(b, plan, d->device);
+    i8i_buffer_puts(b, "</text>\n");
+}
+
+static void draw_legend(struct i8i_buffer *b, double y)
+{
+    for (size_t p = 0; p <= PARTS; p++) {
+        double x = LEFT + (double)p * 100;
         i8i_buffer_printf(b,
-                          "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\" "
-                          "fill=\"#6c757d\">of %s</text>\n",
-                          x + COLUMN / 2.0, TOP + HEIGHT + 54,
-                          i8i_size_text(text[1], d->capacity_bytes));
+                          "<rect x=\"%.0f\" y=\"%.0f\" width=\"12\" height=\"12\" "
+                          "rx=\"3\" fill=\"%s\"/><text x=\"%.0f\" y=\"%.0f\" "
+                          "font-size=\"12\" fill=\"#495057\">%s</text>\n",
+                          x, y - 10, p < PARTS ? parts[p].color : "#e9ecef", x + 18, y,
+                          p < PARTS ? parts[p].name : "free");
+    }
 }
 
 enum i8_status i8_plan_svg(char **out, const struct i8_plan *plan, struct i8_error *err)
 {
     struct i8i_buffer b;
+    char text[I8I_SIZE_TEXT];
     uint64_t largest = 0;
-    size_t columns = plan->n_devices > 4 ? plan->n_devices : 4;
-    size_t width = LEFT + columns * (COLUMN + GAP), height = TOP + HEIGHT + 100;
+    size_t height = TOP + plan->n_devices * ROW + 30;
 
     i8i_buffer_init(&b, MOST_SVG_BYTES);
     i8i_buffer_printf(&b,
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" "
-                      "height=\"%zu\" viewBox=\"0 0 %zu %zu\" "
-                      "font-family=\"system-ui, sans-serif\" font-size=\"13\">\n"
-                      "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n"
-                      "<text x=\"%d\" y=\"28\" font-size=\"17\" font-weight=\"bold\">",
-                      width, height, width, height, LEFT);
-    put_escaped(&b, plan->model);
+                      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" "
+                      "height=\"%zu\" viewBox=\"0 0 %d %zu\" font-family=\"system-ui, "
+                      "-apple-system, 'Segoe UI', sans-serif\" font-size=\"14\" "
+                      "fill=\"#212529\">\n<rect x=\"0.5\" y=\"0.5\" width=\"%d\" "
+                      "height=\"%zu\" rx=\"10\" fill=\"#ffffff\" stroke=\"#dee2e6\"/>\n"
+                      "<text x=\"%d\" y=\"36\" font-size=\"18\" font-weight=\"600\">",
+                      WIDTH, height, WIDTH, height, WIDTH - 1, height - 1, MARGIN);
+    put_escaped(&b, base_name(plan->model));
     i8i_buffer_printf(
         &b,
-        "</text>\n<text x=\"%d\" y=\"48\" fill=\"#6c757d\">batch %llu, context "
-        "%llu: %s</text>\n",
-        LEFT, (unsigned long long)plan->request.batch,
-        (unsigned long long)plan->request.context, plan->fits ? "fits" : "does not fit");
+        "<tspan font-weight=\"400\" dx=\"8\" fill=\"#6c757d\">%s, %s</tspan>"
+        "</text>\n<text x=\"%d\" y=\"58\" fill=\"%s\">%s<tspan "
+        "fill=\"#6c757d\">: batch %llu, context %llu, weights %s",
+        i8i_plan_dtype_text(plan->request.dtype), plan->architecture, MARGIN,
+        plan->fits ? "#2b8a3e" : "#c92a2a", plan->fits ? "fits" : "does not fit",
+        (unsigned long long)plan->request.batch,
+        (unsigned long long)plan->request.context,
+        i8i_size_text(text, plan->weights_bytes));
+    i8i_buffer_puts(&b, "</tspan></text>\n");
     for (size_t i = 0; i < plan->n_devices; i++)
         if (largest < capacity_of(&plan->devices[i]))
             largest = capacity_of(&plan->devices[i]);
     for (size_t i = 0; i < plan->n_devices; i++)
-        draw_device(&b, &plan->devices[i], i, largest);
-    for (size_t p = 0; p < PARTS; p++) {
-        double x = LEFT + (double)p * 120;
-        i8i_buffer_printf(&b,
-                          "<rect x=\"%.0f\" y=\"%d\" width=\"12\" height=\"12\" rx=\"2\" "
-                          "fill=\"%s\"/><text x=\"%.0f\" y=\"%d\">%s</text>\n",
-                          x, TOP + HEIGHT + 72, parts[p].color, x + 18, TOP + HEIGHT + 83,
-                          parts[p].name);
-    }
+        draw_device(&b, plan, i, largest);
+    draw_legend(&b, (double)height - 18);
     i8i_buffer_puts(&b, "</svg>\n");
     *out = i8i_buffer_take(&b, NULL);
     i8i_buffer_free(&b);

@@ -120,7 +120,6 @@ static const char *verdict(const struct i8_plan *plan)
 enum i8_status i8_plan_table(char **out, const struct i8_plan *plan, unsigned width,
                              bool color, struct i8_error *err)
 {
-    static const char *const dtypes[] = {"int8", "fp16", "bf16", "fp32", "stored dtypes"};
     const struct i8_plan_request *r = &plan->request;
     struct i8i_buffer b;
     char text[3][I8I_SIZE_TEXT];
@@ -129,7 +128,7 @@ enum i8_status i8_plan_table(char **out, const struct i8_plan *plan, unsigned wi
     i8i_buffer_init(&b, MOST_TABLE_BYTES);
     i8i_buffer_printf(&b, "%s (%s), %s: %s\n", plan->model,
                       plan->architecture[0] ? plan->architecture : "unknown architecture",
-                      dtypes[r->dtype], verdict(plan));
+                      i8i_plan_dtype_text(r->dtype), verdict(plan));
     i8i_buffer_printf(
         &b,
         "weights %s (exact), KV cache %s (exact), activations %s (estimated, "
