@@ -265,11 +265,12 @@ bench-plan: $(bin_PROGRAMS) tests/bench/smallest_budgets$(EXEEXT)
 
 # How fast pull is, and plan of a repository, over a wide and long link.
 EXTRA_DIST += tests/bench/pull.sh tests/bench/plan_remote.sh tests/bench/remote_setup.sh \
+  tests/bench/convert_remote.sh \
   tests/bench/time_runs.py
 EXTRA_PROGRAMS += tests/bench/relay
 tests_bench_relay_SOURCES = tests/bench/relay.c
-.PHONY: bench-pull bench-plan-remote
-bench-pull bench-plan-remote: $(bin_PROGRAMS) tests/bench/relay$(EXEEXT)
+.PHONY: bench-pull bench-plan-remote bench-convert-remote
+bench-pull bench-plan-remote bench-convert-remote: $(bin_PROGRAMS) tests/bench/relay$(EXEEXT)
 	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
 	  I8_RELAY='$(abs_top_builddir)/tests/bench/relay' \
-	  $(SHELL) $(top_srcdir)/tests/bench/$$(echo $@ | sed 's/bench-//; s/-/_/').sh
+	  $(SHELL) $(top_srcdir)/tests/bench/$$(echo $@ | sed 's/bench-//; s/-/_/g').sh
