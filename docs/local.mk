@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += docs/remote-models.md
 EXTRA_DIST += docs/architecture.md docs/engine.md docs/parity.md
 EXTRA_DIST += docs/planning.md docs/device-map.md docs/measurements.md
 EXTRA_DIST += docs/hub.md docs/shard-format.md

@@ -347,6 +347,8 @@ static const struct example examples[] = {
      "Halve what stays of a model stored in fp32"},
     {"int8tool convert ./llama -o out --layout compressed-tensors --for vllm",
      "The same int8 rows for vLLM's W8A8 kernels"},
+    {"int8tool convert bigscience/bloom-7b1 -o bloom-int8",
+     "Straight from the Hub; the source is never stored"},
     {0},
 };
 
@@ -355,8 +357,10 @@ const struct command command_convert = {
     .summary = "convert a checkpoint to int8",
     .synopsis = "MODEL -o DIR",
     .description =
-        "Reads the weights of MODEL (a directory with config.json, or a single weights "
-        "file) and writes a model directory whose Linear layers are int8, row by row "
+        "Reads the weights of MODEL (a directory with config.json, a single weights "
+        "file, "
+        "or ORG/NAME[@REVISION] on the Hub) and writes a model directory whose Linear "
+        "layers are int8, row by row "
         "with "
         "one scale each, as LLM.int8() has them. transformers loads it as it is.\n\n"
         "Nothing is held in memory but a few blocks a thread. Files get their names when "

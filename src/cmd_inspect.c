@@ -264,6 +264,7 @@ static const struct example examples[] = {
     {"int8tool inspect ./llama", "Every tensor with its dtype, shape, size and file"},
     {"int8tool inspect --tree ./llama", "The module tree, equal blocks folded"},
     {"int8tool inspect --json model.safetensors", "A single file, for a script"},
+    {"int8tool inspect bigscience/bloom@main", "A repository on the Hub, by its headers"},
     {0},
 };
 
@@ -275,7 +276,9 @@ const struct command command_inspect = {
         "Lists what a checkpoint holds: tensors with dtype, shape, size and file, or the "
         "module tree with --tree. Reads headers only, so the size of the model does not "
         "matter.\n\n"
-        "MODEL is a directory with config.json and weights, or a single weights file. A "
+        "MODEL is a directory with config.json and weights, a single weights file, or "
+        "ORG/NAME[@REVISION] on the Hub ('hub:' before it where such a path exists, "
+        "too). A "
         "family that is not known is shown by its tensors' names, and a note says so.",
     .options = options,
     .examples = examples,

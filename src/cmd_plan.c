@@ -376,6 +376,8 @@ static const struct example examples[] = {
     {"int8tool plan bloom-3b --max-memory 0=1GB,1=2GB --strategy accelerate-auto",
      "What device_map=\"auto\" would do with these budgets, and why"},
     {"int8tool plan llama-3-8b --gpus T4 --find context", "The longest context on a T4"},
+    {"int8tool plan bigscience/bloom --gpus 8xA100-80GB",
+     "A repository on the Hub: 352 GB of weights, of which 10 MB are fetched"},
     {0},
 };
 

@@ -20,9 +20,9 @@ const char program_description[] =
     "int8tool says what memory a model needs and where it fits, converts its weights to "
     "8-bit integers (LLM.int8(): row-wise absmax, outlier columns in 16 bit), proves the "
     "result against the original, and runs it, without Python and without a GPU. A MODEL "
-    "is a directory with config.json and weights, or a single weights file. Answers go "
-    "to "
-    "standard output, as one JSON document with --json; everything else goes to standard "
+    "is a directory with config.json and weights, a single weights file, or a "
+    "repository on the Hub, ORG/NAME[@REVISION]. Answers go to standard output, as one "
+    "JSON document with --json; everything else goes to standard "
     "error. Sizes are written 10GiB, 10GB, 512MiB or in plain bytes.";
 
 /* The columns that UTF-8 text of n bytes takes, combining marks left aside. */
