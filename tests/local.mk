@@ -252,6 +252,17 @@ bench-convert: $(bin_PROGRAMS) tests/bench/copy_floor$(EXEEXT)
 	  I8_FLOOR='$(abs_top_builddir)/tests/bench/copy_floor' \
 	  $(SHELL) $(top_srcdir)/tests/bench/convert.sh
 
+# What --compress costs and saves.
+EXTRA_PROGRAMS += tests/bench/zstd_levels
+tests_bench_zstd_levels_SOURCES = tests/bench/zstd_levels.c
+tests_bench_zstd_levels_LDADD = lib/libint8core.la
+EXTRA_DIST += tests/bench/zstd.sh
+.PHONY: bench-zstd
+bench-zstd: $(bin_PROGRAMS) tests/bench/zstd_levels$(EXEEXT)
+	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
+	  I8_LEVELS='$(abs_top_builddir)/tests/bench/zstd_levels' \
+	  $(SHELL) $(top_srcdir)/tests/bench/zstd.sh
+
 # How fast plan is, and how much less its maps need.
 EXTRA_DIST += tests/bench/plan.sh tests/bench/many_tensors.py
 EXTRA_PROGRAMS += tests/bench/smallest_budgets
