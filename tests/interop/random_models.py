@@ -87,7 +87,7 @@ def falcon(r):
     return dict(vocab_size=r.choice([500, 65024]), hidden_size=hidden, num_attention_heads=n,
                 num_hidden_layers=r.randint(1, 12), new_decoder_architecture=new,
                 num_kv_heads=kv if new else None, multi_query=r.random() < 0.7,
-                parallel_attn=r.random() < 0.7, bias=r.random() < 0.5,
+                parallel_attn=new or r.random() < 0.7, bias=r.random() < 0.5,
                 alibi=not new and r.random() < 0.4, tie_word_embeddings=r.random() < 0.7)
 
 

@@ -13,7 +13,7 @@ import torch
 import transformers
 from accelerate.utils import check_device_map
 
-from conftest import DATA, TINY, model_folder, run, run_json
+from conftest import DATA, MORE, model_folder, run, run_json
 from sparse import write_checkpoint
 
 PLACEMENT = os.path.join(DATA, "placement")
@@ -175,19 +175,50 @@ def test_accelerate_accepts(name, strategy, checkpoint, tmp_path):
         check_map(model, json.load(open(out)))
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_transformers_loads_by_map(name, converted, tmp_path):
-    """The map of a converted checkpoint, its GPUs replaced by the CPU, loads it."""
+def tiny_names():
+    """Every bundled family, and what further ones I8_FIXTURES holds."""
+    found = {f for base in (DATA, MORE) if base and os.path.isdir(os.path.join(base, "tiny"))
+             for f in os.listdir(os.path.join(base, "tiny"))}
+    return [f"tiny/{f}" for f in sorted(found) if not f.endswith("-bin")]
+
+
+@pytest.mark.parametrize("name", tiny_names())
+def test_transformers_loads_by_map(name, converted):
+    """The map of a converted checkpoint for two GPUs is complete, and loads it: by the real
+    from_pretrained, with the CPU in place of each GPU."""
     model_folder(name)
     _, folder, _ = converted(name)
-    total = run_json("plan", folder, "--context", 64)
-    out = tmp_path / "map.json"
+    args = ["plan", folder, "--context", 64, "--json"]
+    total = run_json(*args[:-1])
     need = total["weights_bytes"] + total["kv_cache_bytes"] + total["activation_bytes"]
-    run("plan", folder, "--context", 64, "--max-memory", f"0={need},1={need}",
-        "--device-map", out)
-    device_map = {k: "cpu" for k in json.load(open(out))}
+    plan = run_json(*args[:-1], "--max-memory", f"0={need},1={need}")
     config = transformers.AutoConfig.from_pretrained(folder)
-    cls = (transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder
-           else transformers.AutoModelForCausalLM)
-    model = cls.from_pretrained(folder, device_map=device_map)
+    cls = getattr(transformers, config.architectures[0])
+    model = cls.from_pretrained(folder, device_map={k: "cpu" for k in plan["device_map"]})
     assert all(p.device == torch.device("cpu") for p in model.parameters())
+    check_map(model, plan["device_map"])
+
+
+@pytest.mark.parametrize("name", ["bloom", "gemma2", "gpt2", "llama3", "opt", "t5"])
+def test_dispatch(name, tmp_path):
+    """accelerate hooks a model up by the map of two GPUs, with the CPU for the first and
+    the disk for the second, and it computes what it computed in one piece."""
+    folder = model_folder("tiny/" + name)
+    total = run_json("plan", folder, "--dtype", "fp32", "--context", 64)
+    need = total["weights_bytes"] // 2 + total["kv_cache_bytes"] + total["activation_bytes"]
+    plan = run_json("plan", folder, "--dtype", "fp32", "--context", 64,
+                    "--max-memory", f"0={int(1.3 * need)},1={int(1.3 * need)}")
+    assert set(plan["device_map"].values()) == {0, 1}
+    config = transformers.AutoConfig.from_pretrained(folder)
+    model = getattr(transformers, config.architectures[0]).from_pretrained(
+        folder, dtype=torch.float32).eval()
+    ids = {"input_ids": torch.arange(5, 29)[None]}
+    if config.is_encoder_decoder:
+        ids["decoder_input_ids"] = ids["input_ids"]
+    with torch.no_grad():
+        whole = model(**ids).logits
+        accelerate.dispatch_model(
+            model, {k: ("cpu", "disk")[v] for k, v in plan["device_map"].items()},
+            main_device="cpu", offload_dir=str(tmp_path))
+        parts = model(**ids).logits
+    assert torch.equal(whole, parts)

@@ -3,7 +3,7 @@
 every family with sizes drawn at random, and on budgets that are tight, uneven, zero, or
 have gaps in their ids.
 
-I8_MAP_MODELS: how many models (default 60), I8_MAP_SEED: where the drawing starts.
+I8_MAP_MODELS: how many models (default 43, one of each class), I8_MAP_SEED: where the drawing starts.
 """
 import json
 import os
@@ -23,7 +23,7 @@ from random_models import FAMILIES, Drawn
 from sparse import write_checkpoint
 
 SEED = int(os.environ.get("I8_MAP_SEED", "1"))
-MODELS = int(os.environ.get("I8_MAP_MODELS", "60"))
+MODELS = int(os.environ.get("I8_MAP_MODELS", "43"))
 MODES = ["balanced", "balanced_low_0", "sequential"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16,
           "int8": torch.int8}
