@@ -329,7 +329,8 @@ static void record(struct i8i_pull *p)
             i8i_cache_write_ref(&p->store.cache, p->repo.revision, p->store.commit, &why);
     if (st != I8_OK)
         i8i_log(p->log, I8_LOG_DEBUG, "%s", why.message);
-    /* A pull killed just here has left its own; nobody else comes by when all is there. */
+    /* A pull killed just here has left its own; nobody else comes by when all is there.
+     */
     i8i_temp_clean(p->store.temp);
 }
 

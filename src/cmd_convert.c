@@ -163,6 +163,12 @@ static void summarize(const struct i8_log *log, const struct i8_convert_options 
             o->output, i8i_size_text(out, r->output_bytes),
             i8i_size_text(in, r->source_bytes), ratio, r->seconds, rate,
             i8i_size_text(rss, r->peak_rss_bytes));
+    if (r->disk_share > 0)
+        i8i_log(
+            log, I8_LOG_NOTE,
+            "%.0f %% of what the disk can do: it reads %.2f GB/s and writes %.2f GB/s%s",
+            100 * r->disk_share, r->disk_read_rate / 1e9, r->disk_write_rate / 1e9,
+            r->disk_share > 1 ? " (the source was in the page cache)" : "");
 }
 
 /* ---- the command ---- */
@@ -237,6 +243,7 @@ static int convert(struct i8_convert_options *options, const struct arguments *a
     }
     options->log = silent ? NULL : output_log(args);
     options->progress = output_progress(args);
+    options->measure_disk = !silent && arg_verbosity(args) >= 0;
     const enum i8_status st = dry_run ? i8_convert_dry_run(&result, options, &err)
                                       : i8_convert(&result, options, &err);
     output_progress_done();

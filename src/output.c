@@ -192,9 +192,10 @@ static void on_signal(int number)
 
 struct progress {
     bool bar;
-    char what[64];         /* the work that the times below are of */
-    struct timespec start; /* when it began */
-    struct timespec drawn; /* when the line was last drawn */
+    char what[64];            /* the work that the times below are of */
+    unsigned long long first; /* how much was done when it began */
+    struct timespec start;    /* when that was */
+    struct timespec drawn;    /* when the line was last drawn */
 };
 
 static double seconds_between(const struct timespec *from, const struct timespec *to)
@@ -203,36 +204,57 @@ static double seconds_between(const struct timespec *from, const struct timespec
            1e-9 * (double)(to->tv_nsec - from->tv_nsec);
 }
 
-/* "1.2 GiB of 3.0 GiB, 810 MiB/s" or "12 of 24 windows". */
-static void amount_text(char *buf, size_t size, unsigned long long done,
-                        unsigned long long total, const char *unit, double elapsed)
+/* "2.31 GB/s, 1:05 left" behind what is there already. */
+static void add_speed(char *buf, size_t size, double bytes_per_s, double left)
 {
-    char done_text[I8I_SIZE_TEXT], total_text[I8I_SIZE_TEXT], speed_text[I8I_SIZE_TEXT];
+    static const double giga = 1e9, mega = 1e6, most_s = 359999; /* 99:59:59 */
+    const size_t n = strlen(buf);
+    const bool fast = bytes_per_s >= giga;
+    int k = snprintf(buf + n, size - n, fast ? ", %.2f GB/s" : ", %.1f MB/s",
+                     bytes_per_s / (fast ? giga : mega));
+    const double seconds = left / bytes_per_s;
+    if (k < 0 || (size_t)k >= size - n || !(seconds <= most_s))
+        return;
+    const unsigned s = (unsigned)(seconds + 0.5);
+    if (s >= 3600)
+        (void)snprintf(buf + n + k, size - n - (size_t)k, ", %u:%02u:%02u left", s / 3600,
+                       s / 60 % 60, s % 60);
+    else
+        (void)snprintf(buf + n + k, size - n - (size_t)k, ", %u:%02u left", s / 60,
+                       s % 60);
+}
+
+/* "1.2 GiB of 3.0 GiB, 2.31 GB/s, 0:01 left" or "12 of 24 windows". Speed is that of this
+ * run, whatever an earlier one had done. */
+static void amount_text(char *buf, size_t size, const struct progress *p,
+                        unsigned long long done, unsigned long long total,
+                        const char *unit, double elapsed)
+{
+    char done_text[I8I_SIZE_TEXT], total_text[I8I_SIZE_TEXT];
     if (strcmp(unit, "B") != 0) {
         (void)snprintf(buf, size, "%llu of %llu %s", done, total, unit);
         return;
     }
     static const double settled_s = 0.5; /* before that a speed is noise */
-    int n = snprintf(buf, size, "%s of %s", i8i_size_text(done_text, done),
-                     i8i_size_text(total_text, total));
-    if (elapsed >= settled_s && n > 0 && (size_t)n < size)
-        (void)snprintf(buf + n, size - (size_t)n, ", %s/s",
-                       i8i_size_text(speed_text, (uint64_t)((double)done / elapsed)));
+    (void)snprintf(buf, size, "%s of %s", i8i_size_text(done_text, done),
+                   i8i_size_text(total_text, total));
+    if (elapsed >= settled_s && done > p->first && done <= total)
+        add_speed(buf, size, (double)(done - p->first) / elapsed, (double)(total - done));
 }
 
-static void draw_progress(const char *what, unsigned long long done,
+static void draw_progress(const struct progress *p, unsigned long long done,
                           unsigned long long total, const char *unit, double elapsed)
 {
-    enum { BAR = 24 };
-    static const char full[] = "########################";
-    static const char empty[] = "........................";
+    enum { BAR = 16 };
+    static const char full[] = "################";
+    static const char empty[] = "................";
     _Static_assert(sizeof full == BAR + 1 && sizeof empty == BAR + 1, "bar's width");
     char line[256], amount[160];
     double part = total > 0 ? (double)done / (double)total : 0;
     part = part < 1 ? part : 1;
     int filled = (int)(part * BAR);
-    amount_text(amount, sizeof amount, done, total, unit, elapsed);
-    int length = snprintf(line, sizeof line, "%s [%.*s%.*s] %3.0f%%  %s", what, filled,
+    amount_text(amount, sizeof amount, p, done, total, unit, elapsed);
+    int length = snprintf(line, sizeof line, "%s [%.*s%.*s] %3.0f%%  %s", p->what, filled,
                           full, BAR - filled, empty, 100 * part, amount);
     int columns = output_draw_columns();
     if (length > columns)
@@ -252,13 +274,14 @@ static int progress_update(void *ctx, const char *what, unsigned long long done,
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     if (strncmp(p->what, what, sizeof p->what - 1) != 0) {
         (void)snprintf(p->what, sizeof p->what, "%s", what);
+        p->first = done;
         p->start = now;
         p->drawn = (struct timespec){0};
     }
     if (seconds_between(&p->drawn, &now) < redraw_s && done < total)
         return 0;
     p->drawn = now;
-    draw_progress(p->what, done, total, unit, seconds_between(&p->start, &now));
+    draw_progress(p, done, total, unit, seconds_between(&p->start, &now));
     return 0;
 }
 

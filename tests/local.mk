@@ -216,8 +216,9 @@ dist_check_SCRIPTS += tests/hub/run.sh
 TESTS += tests/hub/run.sh
 
 # What takes minutes: every fault, waits included, and pulls killed at random moments.
-.PHONY: stress
-stress: $(bin_PROGRAMS)
+.PHONY: stress stress-pull stress-convert
+stress: stress-pull stress-convert
+stress-pull: $(bin_PROGRAMS)
 	$(AM_TESTS_ENVIRONMENT) PYTHONDONTWRITEBYTECODE=1 python3 \
 	  $(top_srcdir)/tests/hub/test_pull.py
 	$(AM_TESTS_ENVIRONMENT) PYTHONDONTWRITEBYTECODE=1 python3 \
@@ -285,3 +286,9 @@ bench-pull bench-plan-remote bench-convert-remote: $(bin_PROGRAMS) tests/bench/r
 	I8_TOOL='$(abs_top_builddir)/src/int8tool' \
 	  I8_RELAY='$(abs_top_builddir)/tests/bench/relay' \
 	  $(SHELL) $(top_srcdir)/tests/bench/$$(echo $@ | sed 's/bench-//; s/-/_/g').sh
+
+# Conversions killed at random moments; STRESS=short for a short form.
+EXTRA_DIST += tests/stress/convert_kill.sh tests/stress/convert_kill.py
+stress-convert: $(bin_PROGRAMS)
+	I8_TOOL='$(abs_top_builddir)/src/int8tool' STRESS='$(STRESS)' \
+	  $(SHELL) $(top_srcdir)/tests/stress/convert_kill.sh

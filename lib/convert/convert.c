@@ -5,6 +5,8 @@
 #include "config.h"
 
 #include "base/hash.h"
+#include "base/size.h"
+#include "convert/disk_rate.h"
 #include "convert/packed.h"
 #include "convert/rank_run.h"
 
@@ -241,6 +243,21 @@ static enum i8_status check_group(const struct i8_rank_group *g, struct i8_error
     return I8_OK;
 }
 
+/* A shorter conversion says little about a disk, and is not worth the probe. */
+#define LEAST_MEASURED_S 1.0
+
+static void measure_disk(struct i8_convert_result *result, const struct i8i_conversion *r)
+{
+    struct i8i_disk_rate rate;
+    i8i_disk_rate_measure(&rate, r->plan, result->jobs);
+    result->disk_read_rate = rate.read;
+    result->disk_write_rate = rate.write;
+    /* Of a rank's or a resumed run's work this would say nothing. */
+    if (r->resumed_bytes == 0 && r->part_bytes >= r->plan->source_bytes)
+        result->disk_share = i8i_disk_rate_share(&rate, result->source_bytes,
+                                                 result->output_bytes, result->seconds);
+}
+
 /* The account of it, and the end. */
 static enum i8_status conclude(struct i8_convert_result *result, struct i8i_conversion *r,
                                double start, enum i8_status st, struct i8_error *err)
@@ -253,11 +270,23 @@ static enum i8_status conclude(struct i8_convert_result *result, struct i8i_conv
     result->complete = r->complete;
     result->seconds = now() - start;
     result->peak_rss_bytes = peak_rss();
+    if (st == I8_OK && r->complete && r->plan->options->measure_disk &&
+        result->seconds >= LEAST_MEASURED_S)
+        measure_disk(result, r);
     i8i_staging_close(r->staging, i8i_worth_keeping(st));
     i8i_convert_plan_free(r->plan);
     if (st != I8_OK)
         i8_convert_result_free(result);
     return st;
+}
+
+static void say_memory(const struct i8_convert_options *o,
+                       const struct i8_convert_result *r, size_t block_bytes)
+{
+    char memory[I8I_SIZE_TEXT], block[I8I_SIZE_TEXT];
+    i8i_log(o->log, I8_LOG_DEBUG, "%s of memory at most: %u jobs of two blocks of %s",
+            i8i_size_text(memory, r->memory_bytes), r->jobs,
+            i8i_size_text(block, block_bytes));
 }
 
 enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
@@ -275,6 +304,8 @@ enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
     if (st == I8_OK)
         st = i8i_pipeline_size(&result->jobs, &block_bytes, &result->memory_bytes, r.plan,
                                tuning, err);
+    if (st == I8_OK)
+        say_memory(options, result, block_bytes);
     if (options->ranks && options->ranks->count > 1)
         st = i8i_conversion_as_rank(&r, options->ranks, check_model, st, err);
     else if (st == I8_OK)

@@ -3,7 +3,8 @@ i8include_HEADERS += lib/int8tool/convert.h
 lib_libint8core_la_SOURCES += lib/convert/advice.c lib/convert/companions.c \
   lib/convert/completion.c lib/convert/completion.h \
   lib/convert/config_rewrite.c lib/convert/convert.c lib/convert/convert_plan.c \
-  lib/convert/convert_plan.h lib/convert/division.c lib/convert/division.h \
+  lib/convert/convert_plan.h lib/convert/disk_rate.c lib/convert/disk_rate.h \
+  lib/convert/division.c lib/convert/division.h \
   lib/convert/hashing.c lib/convert/hashing.h \
   lib/convert/identity.c lib/convert/journal.c lib/convert/journal.h \
   lib/convert/journal_record.c lib/convert/journal_record.h \

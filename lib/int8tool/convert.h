@@ -72,6 +72,7 @@ struct i8_convert_options {
     int compression_level; /* 1 … 22; 0: I8_ZSTD_LEVEL */
     unsigned jobs;         /* threads; 0: one a processor */
     uint64_t ram_bytes;    /* the most memory for buffers and tables; 0: no cap */
+    bool measure_disk;     /* afterwards, for disk_share: reads and writes 96 MiB */
     const struct i8_rank_group *ranks;  /* NULL: this process alone */
     const struct i8_log *log;           /* warnings and notes; may be NULL */
     const struct i8_progress *progress; /* bytes of source done; may be NULL */
@@ -109,6 +110,11 @@ struct i8_convert_result {
     uint64_t part_bytes; /* of the source, this rank's part; all of it without ranks */
     unsigned jobs;
     double seconds;
+    /* With measure_disk, after a conversion of a second or more, where it could be
+     * measured (else 0): bytes a second past the page cache, and the time that reading
+     * the source and writing the output would take at these rates, by `seconds`. Beyond 1
+     * when the source was in the page cache. */
+    double disk_read_rate, disk_write_rate, disk_share;
     uint64_t peak_rss_bytes; /* of the process so far */
     struct i8_convert_file *files;
     size_t n_files;
