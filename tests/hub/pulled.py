@@ -22,6 +22,11 @@ UNSET = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE",
          "NO_PROXY", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"]
 
 
+# A program built with a sanitizer takes more memory and time.
+SANITIZED = any(k in os.environ for k in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
+TIMEOUT = 600 if SANITIZED else 120  # seconds after which a run hangs
+
+
 def make_files(folder, sizes, seed=0):
     """Files of random bytes: {path: size}, or bytes as they are."""
     rng = random.Random(seed)
@@ -57,8 +62,9 @@ class Run:
 def environment(endpoint, home, **more):
     """The caller's, less what must not decide anything; more: over all of it."""
     env = {k: v for k, v in os.environ.items() if k not in UNSET}
+    timeout = "10" if SANITIZED else "2"
     env.update(HF_ENDPOINT=endpoint, HF_HOME=home, LC_ALL="C.UTF-8",
-               HF_HUB_DOWNLOAD_TIMEOUT="2", HF_HUB_ETAG_TIMEOUT="2")
+               HF_HUB_DOWNLOAD_TIMEOUT=timeout, HF_HUB_ETAG_TIMEOUT=timeout)
     env.update(more)
     return env
 
@@ -100,7 +106,7 @@ class Started:
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)  # Popen.kill would reap it
 
-    def wait(self, timeout=120):
+    def wait(self, timeout=TIMEOUT):
         """At most `timeout` seconds: then it is killed and its status is -9."""
         hung = False
         while True:
@@ -122,7 +128,7 @@ class Started:
         return Run(self.process.returncode, *texts, time.monotonic() - self.begun)
 
 
-def run(command, env, cwd=None, timeout=120):
+def run(command, env, cwd=None, timeout=TIMEOUT):
     return start(command, env, cwd).wait(timeout)
 
 

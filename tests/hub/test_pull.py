@@ -24,8 +24,7 @@ from standin import Standin
 TOKEN = "hf_standin"
 FILES = {fault_cases.MODEL: 20_000_001, "config.json": b'{"a": 1}\n', "empty.txt": b"",
          "sub/folder/notes.txt": b"notes\n", "tokenizer.json": 70_000, ".gitattributes": b"x\n"}
-# The most resident memory any pull may need, whatever it is sent (KiB). A program with a
-# sanitizer needs more: I8_SANITIZED says that it is one.
+# The most resident memory any pull may need, whatever it is sent (KiB).
 PEAK_KIB = 64 * 1024
 
 
@@ -84,7 +83,7 @@ class Case:
     def pull_measured(self, *args, **env):
         """The same, and no more memory than PEAK_KIB."""
         r, kib = pulled.run_measured([self.bench.tool, "pull", *args], self.env(**env))
-        if not os.environ.get("I8_SANITIZED"):
+        if not pulled.SANITIZED:
             assert kib <= PEAK_KIB, f"{kib} KiB of memory\n{r}"
         return r
 
