@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An owner is "HHHHHHHH-PID": a hash of the running kernel and the process's PID
- * namespace, and a PID that means something there alone.
+ * An owner is "PLACE-PID-RUN-N": a hash of the running kernel and the process's PID
+ * namespace, a PID that means something there alone, a random number of the process that
+ * had it, and a number of the pull in that process.
  */
 #include "config.h"
 
@@ -13,10 +14,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,11 +49,29 @@ static uint32_t place_hash(void)
     return h;
 }
 
-char *i8i_part_path(const char *folder, const char *stem, bool exact_locks)
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static uint32_t place, run;
+
+static void find_place(void)
 {
-    return exact_locks ? i8i_format("%s/%s" I8I_PART_SUFFIX, folder, stem)
-                       : i8i_format("%s/%s.%08" PRIx32 "-%ld" I8I_PART_SUFFIX, folder,
-                                    stem, place_hash(), (long)getpid());
+    place = place_hash();
+    if (getrandom(&run, sizeof run, 0) != (ssize_t)sizeof run)
+        run = (uint32_t)time(NULL);
+}
+
+unsigned i8i_part_owner(void)
+{
+    static atomic_uint next;
+    return atomic_fetch_add(&next, 1);
+}
+
+char *i8i_part_path(const char *folder, const char *stem, bool exact_locks, unsigned pull)
+{
+    (void)pthread_once(&once, find_place);
+    return exact_locks
+               ? i8i_format("%s/%s" I8I_PART_SUFFIX, folder, stem)
+               : i8i_format("%s/%s.%08" PRIx32 "-%ld-%08" PRIx32 "-%u" I8I_PART_SUFFIX,
+                            folder, stem, place, (long)getpid(), run, pull);
 }
 
 /* ---- the names of a folder ---- */
@@ -92,13 +115,15 @@ static bool is_part(const char *name, const char *stem, bool journal, char owner
 
 static bool owner_is_dead(const char *owner)
 {
-    unsigned place = 0;
+    unsigned its_place, its_run, pull;
     long pid = 0;
     int end = 0;
-    if (sscanf(owner, "%8x-%ld%n", &place, &pid, &end) != 2 || owner[end] != '\0' ||
-        place != place_hash() || pid <= 0)
+    if (sscanf(owner, "%8x-%ld-%8x-%u%n", &its_place, &pid, &its_run, &pull, &end) != 4 ||
+        owner[end] != '\0' || its_place != place || pid <= 0)
         return false;
-    return pid == (long)getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+    if (pid == (long)getpid())
+        return its_run != run;
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 static bool is_quiet(int dir, const char *name, time_t quiet_s)
@@ -123,6 +148,7 @@ static bool take(int dir, const char *name, const char *mine)
 enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exact_locks,
                               bool *busy, struct i8_error *err)
 {
+    (void)pthread_once(&once, find_place);
     *busy = false;
     const char *mine = i8i_path_base(part_path);
     char *folder = folder_of(part_path), owner[64];

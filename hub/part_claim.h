@@ -13,9 +13,11 @@
 #include "base/error.h"
 #include <stdbool.h>
 
-/* The partial's path for this process. NULL without memory; the caller frees. */
-char *i8i_part_path(const char *folder, const char *stem,
-                    bool exact_locks) I8I_MUST_CHECK;
+/* The partial's path. `pull` tells the pulls of one process apart (i8i_part_owner). NULL
+ * without memory; the caller frees. */
+char *i8i_part_path(const char *folder, const char *stem, bool exact_locks,
+                    unsigned pull) I8I_MUST_CHECK;
+unsigned i8i_part_owner(void); /* another number each time */
 /* With the lock held: makes `part_path` what there is of the file, if anything, taking
  * over what a dead run left. *busy: somebody else is at it, ask again later. */
 enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exact_locks,

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "hub/cache_listing.h"
+#include "hub/part_claim.h"
 #include "hub/pull_state.h"
 #include "hub/temp_file.h"
 #include <stdlib.h>
@@ -351,7 +352,7 @@ enum i8_status i8_hub_pull(struct i8_hub_pull_result *result,
                            const struct i8_hub_pull_options *options,
                            struct i8_error *err)
 {
-    struct i8i_pull p = {.options = options};
+    struct i8i_pull p = {.options = options, .owner = i8i_part_owner()};
     p.serial_log = (struct i8_log){.write = write_log, .ctx = &p};
     p.log = options->log ? &p.serial_log : NULL;
     (void)pthread_mutex_init(&p.log_lock, NULL);

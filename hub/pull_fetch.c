@@ -190,7 +190,7 @@ static enum i8_status add_job(struct fetch *x, size_t entry, struct i8_error *er
                       .lock = I8I_CACHE_LOCK_NONE};
     char *folder = s->ops->part_folder(s, f);
     if (j->stem && folder)
-        j->part = i8i_part_path(folder, j->stem, s->exact_locks);
+        j->part = i8i_part_path(folder, j->stem, s->exact_locks, x->p->owner);
     free(folder);
     x->files[x->count] = (struct i8i_download_file){f, j->part, j->final};
     x->count++;

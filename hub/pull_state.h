@@ -38,6 +38,7 @@ struct i8i_pull {
     bool listing_partial; /* it is what the snapshot has, not what the commit has */
     struct i8i_selection chosen;
     struct i8i_pull_entry *entries; /* chosen.count */
+    unsigned owner; /* of its partials, among the pulls of this process */
     uint64_t fetched_bytes;
     /* Counters of the stage at hand, for the watch. */
     atomic_uint_fast64_t done_bytes;

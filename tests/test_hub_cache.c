@@ -492,7 +492,7 @@ END_TEST
 
 static bool claim(bool exact, bool *busy)
 {
-    char *part = i8i_part_path(dir, "stem", exact);
+    char *part = i8i_part_path(dir, "stem", exact, 0);
     ck_assert_int_eq(i8i_part_claim(part, "stem", exact, busy, NULL), I8_OK);
     char *journal = i8i_format("%s.journal", part);
     const bool have = i8i_is_file(part) && i8i_is_file(journal);
@@ -524,11 +524,11 @@ END_TEST
 START_TEST(without_them_only_from_the_dead_or_quiet)
 {
     bool busy;
-    put("stem.12345678-99.int8part", "x"); /* another machine's */
-    put("stem.12345678-99.int8part.journal", "x");
+    put("stem.12345678-99-0-0.int8part", "x"); /* another machine's */
+    put("stem.12345678-99-0-0.int8part.journal", "x");
     ck_assert(!claim(false, &busy));
     ck_assert(busy);
-    age("stem.12345678-99.int8part", 3600);
+    age("stem.12345678-99-0-0.int8part", 3600);
     ck_assert(claim(false, &busy));
     ck_assert(!busy);
     ck_assert_uint_eq(count_entries(dir), 2);
@@ -540,7 +540,7 @@ START_TEST(a_dead_process_of_this_machine_is_known)
     bool busy;
     const pid_t pid = fork();
     if (pid == 0) {
-        char *part = i8i_part_path(dir, "stem", false);
+        char *part = i8i_part_path(dir, "stem", false, 0);
         char *journal = i8i_format("%s.journal", part);
         (void)!open(part, O_WRONLY | O_CREAT, 0666);
         (void)!open(journal, O_WRONLY | O_CREAT, 0666);
@@ -557,15 +557,39 @@ START_TEST(a_dead_process_of_this_machine_is_known)
 }
 END_TEST
 
+START_TEST(another_pull_of_this_process_is_alive)
+{
+    bool busy;
+    char *part = i8i_part_path(dir, "stem", false, 7);
+    put(i8i_path_base(part), "x");
+    free(part);
+    ck_assert(!claim(false, &busy));
+    ck_assert(busy);
+    /* the same PID, of a process before this one */
+    part = i8i_part_path(dir, "stem", false, 0);
+    i8i_part_remove_all(part, "stem");
+    char *name = i8i_strdup(i8i_path_base(part)),
+         *run = strchr(strchr(name, '-') + 1, '-') + 1;
+    *run = *run == '0' ? '1' : '0';
+    put(name, "x");
+    char *journal = i8i_format("%s.journal", name);
+    put(journal, "x");
+    free(journal);
+    ck_assert(claim(false, &busy));
+    free(name);
+    free(part);
+}
+END_TEST
+
 START_TEST(finished_partials_leave_nothing)
 {
     put("stem.int8part", "x");
     put("stem.int8part.journal", "x");
-    put("stem.12345678-99.int8part", "x");
-    put("stem.12345678-99.int8part.journal", "x");
+    put("stem.12345678-99-0-0.int8part", "x");
+    put("stem.12345678-99-0-0.int8part.journal", "x");
     put("stem2.int8part", "x");
     put("stem", "x");
-    char *part = i8i_part_path(dir, "stem", true);
+    char *part = i8i_part_path(dir, "stem", true, 0);
     i8i_part_remove_all(part, "stem");
     free(part);
     ck_assert_uint_eq(count_entries(dir), 2);
@@ -708,8 +732,8 @@ int main(void)
         {"partials",
          {with_exact_locks_a_partial_is_taken_at_once,
           without_them_only_from_the_dead_or_quiet,
-          a_dead_process_of_this_machine_is_known, finished_partials_leave_nothing,
-          NULL}},
+          a_dead_process_of_this_machine_is_known, another_pull_of_this_process_is_alive,
+          finished_partials_leave_nothing, NULL}},
         {"local folder",
          {a_local_folder_has_pythons_metadata, metadata_hold_until_the_file_changes,
           what_the_cache_has_is_copied, the_stored_commit_is_found_if_there_is_one,
