@@ -28,7 +28,8 @@
 
 /* A partial of another machine that was not touched for so long has no owner any more:
  * several times I8I_PART_TOUCH_S, and more than NFS keeps attributes (60 s). */
-#define QUIET_S 120
+#define QUIET_S   120
+#define OWNER_MAX 64 /* and NUL; an owner has about 40 characters */
 
 static uint32_t place_hash(void)
 {
@@ -81,30 +82,25 @@ static char *folder_of(const char *path)
     return i8i_strndup(path, (size_t)(i8i_path_base(path) - path) - 1);
 }
 
-static bool ends_with(const char *name, size_t n, const char *suffix)
+/* Is it STEM.int8part or STEM.OWNER.int8part, with or without something behind it (its
+ * journal, and what that is written as)? *owner is "" where there is none; *behind is
+ * what follows. stem NULL: of any stem, and no owner is told. */
+static bool is_part(const char *name, const char *stem, char owner[OWNER_MAX],
+                    const char **behind)
 {
-    const size_t k = strlen(suffix);
-    return n >= k && memcmp(name + n - k, suffix, k) == 0;
-}
-
-/* A partial's or journal's name of this stem (of any stem if NULL)? *owner is what stands
- * between the stem and the suffix, "" if nothing. */
-static bool is_part(const char *name, const char *stem, bool journal, char owner[64])
-{
-    const char *suffix = journal ? I8I_PART_SUFFIX I8I_JOURNAL_SUFFIX : I8I_PART_SUFFIX;
-    size_t n = strlen(name);
+    const char *suffix = strstr(name, I8I_PART_SUFFIX);
     owner[0] = '\0';
-    if (!ends_with(name, n, suffix))
+    if (suffix == NULL)
         return false;
-    n -= strlen(suffix);
+    *behind = suffix + sizeof I8I_PART_SUFFIX - 1;
     if (stem == NULL)
-        return true;
-    const size_t k = strlen(stem);
+        return **behind == '\0' || **behind == '.';
+    const size_t k = strlen(stem), n = (size_t)(suffix - name);
     if (n < k || memcmp(name, stem, k) != 0)
         return false;
     if (n == k)
         return true;
-    if (name[k] != '.' || n - k - 1 >= 64)
+    if (name[k] != '.' || n - k - 1 >= OWNER_MAX)
         return false;
     memcpy(owner, name + k + 1, n - k - 1);
     owner[n - k - 1] = '\0';
@@ -151,7 +147,8 @@ enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exac
     (void)pthread_once(&once, find_place);
     *busy = false;
     const char *mine = i8i_path_base(part_path);
-    char *folder = folder_of(part_path), owner[64];
+    char *folder = folder_of(part_path), owner[OWNER_MAX];
+    const char *behind;
     if (folder == NULL)
         return i8i_nomem(err);
     DIR *dir = i8i_is_file(part_path) ? NULL : opendir(folder);
@@ -160,7 +157,7 @@ enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exac
         return I8_OK; /* it is ours already; or the folder's own error comes later */
     bool taken = false;
     for (struct dirent *e; !taken && (e = readdir(dir)) != NULL;) {
-        if (!is_part(e->d_name, stem, false, owner))
+        if (!is_part(e->d_name, stem, owner, &behind) || *behind)
             continue;
         if (exact_locks || owner_is_dead(owner) ||
             is_quiet(dirfd(dir), e->d_name, QUIET_S))
@@ -182,13 +179,13 @@ void i8i_part_touch(const char *part_path)
 
 static void remove_matching(const char *folder, const char *stem, time_t quiet_s)
 {
-    char owner[64];
+    char owner[OWNER_MAX];
+    const char *behind;
     DIR *dir = opendir(folder);
     if (dir == NULL)
         return;
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        const bool part = is_part(e->d_name, stem, false, owner);
-        if ((part || is_part(e->d_name, stem, true, owner)) &&
+        if (is_part(e->d_name, stem, owner, &behind) &&
             (quiet_s == 0 || is_quiet(dirfd(dir), e->d_name, quiet_s)))
             (void)unlinkat(dirfd(dir), e->d_name, 0);
     }

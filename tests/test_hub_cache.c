@@ -587,6 +587,7 @@ START_TEST(finished_partials_leave_nothing)
     put("stem.int8part.journal", "x");
     put("stem.12345678-99-0-0.int8part", "x");
     put("stem.12345678-99-0-0.int8part.journal", "x");
+    put("stem.12345678-99-0-0.int8part.journal.part", "x");
     put("stem2.int8part", "x");
     put("stem", "x");
     char *part = i8i_part_path(dir, "stem", true, 0);

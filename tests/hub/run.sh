@@ -9,7 +9,7 @@ python=${PYTHON:-/usr/bin/python3}
     echo "needs python3 for the stand-in Hub"
     exit 77
 }
-if HF_ENDPOINT=http://127.0.0.1:9 "${I8_TOOL:?}" pull org/name 2>&1 | grep -q 'built without'; then
+if HF_ENDPOINT=http://127.0.0.1:9 "${I8_TOOL:?}" pull org/name 2>&1 | grep -q 'no network'; then
     echo "this build has no libcurl"
     exit 77
 fi
