@@ -177,6 +177,7 @@ EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/
   tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
   tests/interop/test_transformers.py tests/interop/model_trees.py \
   tests/interop/test_model_trees.py tests/interop/sparse.py \
+  tests/interop/random_models.py tests/interop/test_random_maps.py \
   tests/interop/hub_clients.sh tests/interop/hub_client.py tests/interop/test_hub_clients.py \
   tests/interop/test_verify.py tests/interop/transformers-4.57.6.txt \
   tests/interop/transformers-5.23.0.txt tests/interop/load_worker.py \
