@@ -302,7 +302,8 @@ static bool is_worth_opening(struct i8i_engine *e, const struct i8i_job *queued,
 {
     unsigned open = 0;
     for (size_t i = e->first_open; i < e->request->count; i++)
-        /* In this order: while a job is being opened, its descriptor is not to be read. */
+        /* In this order: while a job is being opened, its descriptor is not to be read.
+         */
         open += e->jobs[i].opening || e->jobs[i].part.fd >= 0;
     if (open >= OPEN_MAX_FILES)
         return false;

@@ -247,7 +247,8 @@ installcheck-local:
 # How fast convert is; tests/bench/convert.sh says against what.
 EXTRA_PROGRAMS += tests/bench/copy_floor
 tests_bench_copy_floor_SOURCES = tests/bench/copy_floor.c
-EXTRA_DIST += tests/bench/convert.sh
+EXTRA_DIST += tests/bench/convert.sh tests/bench/convert_peer.py \
+  tests/bench/requirements-convert.txt
 .PHONY: bench-convert
 bench-convert: $(bin_PROGRAMS) tests/bench/copy_floor$(EXEEXT)
 	I8_TOOL='$(abs_top_builddir)/src/int8tool' \

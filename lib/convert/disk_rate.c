@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A short look at the disks by O_DIRECT, several requests in flight. It costs a few tenths
- * of a second, and tells a disk's rate within some ten per cent, not better.
+ * A short look at the disks by O_DIRECT, several requests in flight. It costs a few
+ * tenths of a second, and tells a disk's rate within some ten per cent, not better.
  */
 #include "config.h"
 
@@ -97,8 +97,8 @@ static const struct i8i_input_file *largest_input(const struct i8i_convert_plan 
     return largest && largest->bytes >= PROBE_BYTES + REQUEST_BYTES ? largest : NULL;
 }
 
-void i8i_disk_rate_measure(struct i8i_disk_rate *rate, const struct i8i_convert_plan *plan,
-                           unsigned threads)
+void i8i_disk_rate_measure(struct i8i_disk_rate *rate,
+                           const struct i8i_convert_plan *plan, unsigned threads)
 {
     const struct i8i_input_file *in = largest_input(plan);
     struct stat source, output;
@@ -111,9 +111,9 @@ void i8i_disk_rate_measure(struct i8i_disk_rate *rate, const struct i8i_convert_
                            stat(plan->options->output, &output) == 0 &&
                            source.st_dev == output.st_dev;
     }
-    rate->write = run(open(plan->options->output,
-                           O_TMPFILE | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600),
-                      true, 0, threads);
+    rate->write = run(
+        open(plan->options->output, O_TMPFILE | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600),
+        true, 0, threads);
 }
 
 double i8i_disk_rate_share(const struct i8i_disk_rate *rate, uint64_t read_bytes,

@@ -190,8 +190,8 @@ static void show_gaussian(size_t cols)
         for (size_t i = 0; i < cols; i++)
             row[i] = (float)(0.02 * sqrt(-2 * log(uniform(&state))) *
                              cos(6.283185307179586 * uniform(&state)));
-        i8i_quantize_row(q + r * cols, &scale, row, I8_DTYPE_F32, cols,
-                         I8I_ROUNDING_CUDA, i8i_isa_best(), &report);
+        i8i_quantize_row(q + r * cols, &scale, row, I8_DTYPE_F32, cols, I8I_ROUNDING_CUDA,
+                         i8i_isa_best(), &report);
     }
     char name[32];
     (void)snprintf(name, sizeof name, "normal, %zu columns", cols);
@@ -220,8 +220,8 @@ static void show_memcpy(void)
 
 int main(int argc, char **argv)
 {
-    printf("%-24s %-5s %9s %6s %7s %4s %7s %8s %8s\n", "", "dtype", "MB", "bits", "8/bits",
-           "lvl", "ratio", "MB/s in", "MB/s out");
+    printf("%-24s %-5s %9s %6s %7s %4s %7s %8s %8s\n", "", "dtype", "MB", "bits",
+           "8/bits", "lvl", "ratio", "MB/s in", "MB/s out");
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--gaussian") == 0 && i + 1 < argc)
             show_gaussian((size_t)strtoul(argv[++i], NULL, 10));
