@@ -32,6 +32,7 @@ lib_libint8core_la_SOURCES += \
   hub/remote_file.c hub/remote_file.h \
   hub/remote_open.c \
   hub/remote_source.c hub/remote_source.h \
+  hub/remote_stream.c hub/remote_stream.h \
   hub/remote_tree.c hub/remote_tree.h \
   hub/repo_id.c hub/repo_id.h \
   hub/resolve.c hub/resolve.h \
