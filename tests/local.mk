@@ -108,6 +108,11 @@ tests_test_fp8_SOURCES = tests/test_fp8.c tests/convert_tools.c tests/convert_to
   tests/scratch.c tests/scratch.h
 tests_test_fp8_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_fp8_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_packed
+tests_test_packed_SOURCES = tests/test_packed.c tests/convert_tools.c tests/convert_tools.h \
+  tests/scratch.c tests/scratch.h
+tests_test_packed_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_packed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_tests += tests/test_convert_dir
 tests_test_convert_dir_SOURCES = tests/test_convert_dir.c tests/convert_tools.c \
   tests/convert_tools.h tests/scratch.c tests/scratch.h

@@ -255,10 +255,22 @@ static enum i8_status read_manifest(struct i8i_convert_plan *p, struct i8_error 
     return st;
 }
 
+/* The files alone: what the tensors mean does not matter here, and a conversion of a bare
+ * weights file has no config.json to say it. */
+static enum i8_status open_weights(struct i8i_convert_plan *p, struct i8_error *err)
+{
+    p->model = i8i_calloc(1, sizeof *p->model);
+    if (p->model == NULL)
+        return i8i_nomem(err);
+    enum i8_status st = i8i_tree_open_directory(&p->model->tree, p->options->model, err);
+    return st == I8_OK
+               ? i8i_checkpoint_open_tree(&p->model->checkpoint, p->model->tree, err)
+               : st;
+}
+
 static enum i8_status fill(struct i8i_convert_plan *p, struct i8_error *err)
 {
-    static const struct i8i_model_options model_options = {.headers_only = true};
-    enum i8_status st = i8i_model_open(&p->model, p->options->model, &model_options, err);
+    enum i8_status st = open_weights(p, err);
     if (st != I8_OK)
         return st;
     const struct i8i_checkpoint *c = p->model->checkpoint;
