@@ -26,6 +26,7 @@ lib_libint8core_la_SOURCES += \
   hub/pull_answer.c \
   hub/pull_check.c \
   hub/pull_fetch.c \
+  hub/pull_listing.c \
   hub/pull_watch.c \
   hub/ranges.c hub/ranges.h \
   hub/read_ahead.c hub/read_ahead.h \

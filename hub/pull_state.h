@@ -38,7 +38,7 @@ struct i8i_pull {
     bool listing_partial; /* it is what the snapshot has, not what the commit has */
     struct i8i_selection chosen;
     struct i8i_pull_entry *entries; /* chosen.count */
-    unsigned owner; /* of its partials, among the pulls of this process */
+    unsigned owner;                 /* of its partials, among the pulls of this process */
     uint64_t fetched_bytes;
     /* Counters of the stage at hand, for the watch. */
     atomic_uint_fast64_t done_bytes;
@@ -61,6 +61,14 @@ void i8i_pull_watch_start(struct i8i_pull_watch *w, struct i8i_pull *p, const ch
                           uint64_t bytes, size_t files);
 void i8i_pull_watch_stop(struct i8i_pull_watch *w);
 
+/* Set the store's commit and p->listing, with or without the Hub. */
+enum i8_status i8i_pull_ask_hub(struct i8i_pull *p, struct i8_error *err) I8I_MUST_CHECK;
+enum i8_status i8i_pull_ask_cache(struct i8i_pull *p,
+                                  struct i8_error *err) I8I_MUST_CHECK;
+/* For a listing from the disk: asks the Hub for it. If it is another, *changed is set and
+ * p->listing replaced; what was chosen from the old one must not be used any more. */
+enum i8_status i8i_pull_list_again(struct i8i_pull *p, bool *changed,
+                                   struct i8_error *err) I8I_MUST_CHECK;
 /* Sets every entry's state; with options->verify also `damaged`. */
 enum i8_status i8i_pull_look(struct i8i_pull *p, struct i8_error *err) I8I_MUST_CHECK;
 /* Puts in place what is at hand. */
