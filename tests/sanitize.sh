@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The whole test suite, built with sanitizers, or run under valgrind, each in its own
-# folder below build/. Without CUDA, whose driver they do not see into.
+# folder below build/. Without CUDA and MPI, whose insides are not ours to judge.
 #
 #   tests/sanitize.sh [asan|tsan|valgrind …]     default: asan tsan
 set -eu
@@ -17,7 +17,7 @@ build() {
     shift
     mkdir -p "$folder"
     [ -f "$folder/config.status" ] ||
-        (cd "$folder" && ../../configure --quiet --without-cuda "$@")
+        (cd "$folder" && ../../configure --quiet --without-cuda --without-mpi "$@")
     make --silent -C "$folder" -j "$(nproc)" >"$folder/make.log" 2>&1 &&
         make --silent -C "$folder" -j "$(nproc)" check TESTS= >>"$folder/make.log" 2>&1 &&
         return
