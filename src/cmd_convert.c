@@ -75,6 +75,8 @@ static const char **split(const char *list)
 
 /* ---- the answer ---- */
 
+#define MAX_LINE 4096 /* a dozen reasons, 60 bytes each */
+
 static int print_json(const struct arguments *a, const struct i8_convert_options *o,
                       const struct i8_convert_result *r)
 {
@@ -132,15 +134,30 @@ static void print_plan(const struct i8_convert_result *r)
                  r->jobs, i8i_size_text(size, r->memory_bytes));
 }
 
+/* "3 weights are int8; 2 tensors stay as they are: 1 output embedding (12 KiB), …". */
+static void say_what_stays(const struct i8_log *log, const struct i8_convert_result *r)
+{
+    struct i8i_buffer line;
+    char size[I8I_SIZE_TEXT];
+    i8i_buffer_init(&line, MAX_LINE);
+    i8i_buffer_printf(&line, "%zu weights are int8; %zu tensors stay as they are",
+                      r->converted, r->kept);
+    for (size_t i = 0; i < r->n_kept_for; i++)
+        i8i_buffer_printf(&line, "%s%zu %s (%s)", i == 0 ? ": " : ", ",
+                          r->kept_for[i].tensors, r->kept_for[i].why,
+                          i8i_size_text(size, r->kept_for[i].bytes));
+    size_t length;
+    char *text = i8i_buffer_take(&line, &length);
+    if (text != NULL)
+        i8i_log(log, I8_LOG_NOTE, "%s", text);
+    free(text);
+}
+
 static void summarize(const struct i8_log *log, const struct i8_convert_options *o,
                       const struct i8_convert_result *r)
 {
-    char in[I8I_SIZE_TEXT], out[I8I_SIZE_TEXT], rss[I8I_SIZE_TEXT], kept[I8I_SIZE_TEXT];
-    i8i_log(log, I8_LOG_NOTE, "%zu weights are int8, %zu tensors stay as they are",
-            r->converted, r->kept);
-    for (size_t i = 0; i < r->n_kept_for; i++)
-        i8i_log(log, I8_LOG_DEBUG, "kept: %zu, %s (%s)", r->kept_for[i].tensors,
-                r->kept_for[i].why, i8i_size_text(kept, r->kept_for[i].bytes));
+    char in[I8I_SIZE_TEXT], out[I8I_SIZE_TEXT], rss[I8I_SIZE_TEXT];
+    say_what_stays(log, r);
     if (r->resumed_bytes > 0)
         i8i_log(log, I8_LOG_NOTE, "went on from %s of the source done before",
                 i8i_size_text(in, r->resumed_bytes));
@@ -370,6 +387,10 @@ const struct command command_convert = {
         "layers are int8, row by row "
         "with "
         "one scale each, as LLM.int8() has them. transformers loads it as it is.\n\n"
+        "Sources are safetensors or PyTorch .bin files in F16, BF16, F32 or F64, and FP8 "
+        "(E4M3) with block scales as DeepSeek-V3 has it, which is read as bf16 on the "
+        "way. "
+        "What is quantized otherwise is refused by name.\n\n"
         "Nothing is held in memory but a few blocks a thread. Files get their names when "
         "all of them are complete; the manifest int8tool.json comes last. A conversion "
         "that was interrupted goes on where it was when the same command is given again, "

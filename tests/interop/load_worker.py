@@ -11,7 +11,8 @@ with random weights, as this release saves it. One JSON line a job goes to stdou
 
 What is checked: the class that config.json names loads the converted folder without a key missing
 or too many and without a warning; its int8 modules are those that load_in_8bit makes of the
-original, their bytes and SCB equal, in memory and in the file; all outputs are bit for bit the same.
+original, their bytes and SCB equal, in memory and in the file; all outputs are bit for bit the same;
+and plan and --dry-run had foretold its bytes.
 """
 import json
 import logging
@@ -166,18 +167,32 @@ def compare(ours, theirs, file, answer):
             yield f"output {i} is not finite"
 
 
+def tool(*args):
+    """int8tool's JSON answer and what it wrote to stderr."""
+    p = subprocess.run([os.environ["I8_TOOL"], *args, "--json"], capture_output=True, text=True)
+    if p.returncode not in (0, 3):
+        raise RuntimeError(f"int8tool {' '.join(args)}: {p.stderr.strip()}")
+    return json.loads(p.stdout), p.stderr
+
+
 def run(job, index, scratch, reader, answer):
     source = job.get("folder") or os.path.join(scratch, "source")
     out = os.path.join(scratch, "out")
     if "config" in job:
         random_model(job, index, source)
-    p = subprocess.run([os.environ["I8_TOOL"], "convert", source, "-o", out, "--rounding", "cpu",
-                        "--for", reader, "--no-hash", "--json"], capture_output=True, text=True)
-    if p.returncode != 0:
-        yield f"convert: {p.stderr.strip()}"
-        return
-    answer["int8"] = json.loads(p.stdout)["converted"]
-    answer["said"] = p.stderr
+    command = ["convert", source, "-o", out, "--rounding", "cpu", "--for", reader, "--no-hash"]
+    foretold = tool(*command, "--dry-run")[0]
+    planned = tool("plan", source, "--runtime", reader)[0]
+    made, answer["said"] = tool(*command)
+    answer["int8"] = made["converted"]
+    file = oracle.read_checkpoint(out)
+    if [(f["name"], f["bytes"]) for f in foretold["files"]] != \
+            [(n, os.path.getsize(os.path.join(out, n))) for n in
+             (f["name"] for f in made["files"])]:
+        yield "--dry-run foretold other files or sizes"
+    if planned["weights_bytes"] != sum(len(t.data) for t in file.values()):
+        yield f"plan says {planned['weights_bytes']} bytes, the tensors have " \
+              f"{sum(len(t.data) for t in file.values())}"
     theirs, report, _ = load(source, quantization_config=BitsAndBytesConfig(load_in_8bit=True))
     if report["missing_keys"] or report["mismatched_keys"]:
         answer["unreadable"] = sorted(map(str, report["missing_keys"]))[:2]
@@ -191,7 +206,7 @@ def run(job, index, scratch, reader, answer):
             yield f"warning: {line}"
     if len(int8_modules(theirs)) != answer["int8"]:
         yield f"{answer['int8']} modules converted, {len(int8_modules(theirs))} by load_in_8bit"
-    yield from compare(ours, theirs, oracle.read_checkpoint(out), answer)
+    yield from compare(ours, theirs, file, answer)
 
 
 def main():
