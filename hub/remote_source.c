@@ -114,7 +114,7 @@ static enum i8_status check_whole(const struct remote_source *r, const char *byt
     i8i_hash_free(h);
     if (st == I8_OK && strcmp(hex, r->hex) != 0)
         st = i8i_fail(err, I8_ERR_DATA,
-                      "%s: damaged on the way: its %s is %.12s…, the repository lists "
+                      "%s: damaged: its %s is %.12s…, the repository lists "
                       "%.12s…",
                       r->base.name, r->hash == I8I_SHA1 ? "git SHA-1" : "SHA-256", hex,
                       r->hex);

@@ -146,7 +146,7 @@ enum i8_status i8i_check_listed_digest(const struct i8i_input_file *in, const ch
     if (listed == NULL || strcmp(listed, hex) == 0)
         return I8_OK;
     return i8i_fail(err, I8_ERR_DATA,
-                    "%s: damaged on the way: its SHA-256 is %.16s…, the repository lists "
+                    "%s: damaged: its SHA-256 is %.16s…, the repository lists "
                     "%.16s…; nothing of it is kept",
                     in->source->name, hex, listed);
 }

@@ -93,12 +93,12 @@ damaged() { # GLOB RULES
     no_faults
     nothing_final out
 }
-damaged '*org/big/model-00001-of-*.safetensors: damaged on the way: its SHA-256 is *' \
+damaged '*org/big/model-00001-of-*.safetensors: damaged: its SHA-256 is *' \
     '[{"fault": "flip", "file": "model-00001*", "at": 1500000}]'
-damaged '*org/big/config.json: damaged on the way: its git SHA-1 is *' \
+damaged '*org/big/config.json: damaged: its git SHA-1 is *' \
     '[{"fault": "flip", "file": "config.json", "on": ["cdn", "cache", "inline"]}]'
 # A tensor's last bytes, a file that is copied.
-damaged '*tokenizer.json: damaged on the way*' \
+damaged '*tokenizer.json: damaged*' \
     '[{"fault": "flip", "file": "tokenizer.json", "on": ["cdn", "cache", "inline"]}]'
 
 # killed: begins a conversion into out and kills it when it has something done.
