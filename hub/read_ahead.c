@@ -3,7 +3,7 @@
  * The files one behind the other are a row of chunks, numbered through. The window is an
  * array of slots, each with one chunk; there are few, so that they are simply searched.
  *
- *      behind: read before, kept by last use      ahead: fetched, not read yet
+ *      behind: read before, kept for others       ahead: fetched, not read yet
  *   [ … used … used … used ]  ← the readers →  [ ready, ready, fetching, fetching ]
  */
 #include "config.h"
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define SLOTS          32u /* at least */
+#define SIDE_SLOTS     4u  /* of them, the first */
 #define MOST_SLOTS     4096u
 #define LARGEST_CHUNK  (UINT64_C(4) << 20)
 #define SMALLEST_CHUNK (UINT64_C(64) << 10)
@@ -27,7 +28,7 @@ struct slot {
     char *data;        /* chunk_bytes, allocated when first needed */
     bool used;         /* somebody has read from it */
     unsigned readers;  /* that are copying out of it */
-    uint64_t last_use; /* by a's clock */
+    uint64_t last_use; /* by the clock of uses */
 };
 
 struct i8i_read_ahead {
@@ -74,31 +75,46 @@ static struct slot *find(struct i8i_read_ahead *a, uint64_t chunk)
 
 /* ---- slots (under the lock) ---- */
 
-/* A slot for another chunk: a free one, or the one read longest ago. For what is fetched
- * ahead half of the slots stay with chunks that were read; a reader who waits may have
- * any that is not being used, at worst the one farthest ahead. NULL: none now. */
+/* A slot for another chunk of the row: a free one, or that of the chunk farthest behind.
+ * Not the one used longest ago: between the foremost reader and the last there are chunks
+ * that were used before those at either end and are still to be read again. For what is
+ * fetched ahead half of the slots stay with chunks that were read; a reader who waits may
+ * have any that is not being used, at worst the one farthest ahead. NULL: none now. */
 static struct slot *take_slot(struct i8i_read_ahead *a, bool waiting)
 {
-    struct slot *oldest = NULL, *farthest = NULL;
+    struct slot *behind = NULL, *ahead = NULL;
     unsigned used = 0;
-    for (unsigned i = 0; i < a->n_slots; i++) {
+    for (unsigned i = SIDE_SLOTS; i < a->n_slots; i++) {
         struct slot *s = &a->slots[i];
         if (s->state == SLOT_FREE)
             return s;
         used += s->state == SLOT_READY && s->used;
         if (s->state != SLOT_READY || s->readers > 0)
             continue;
-        if (s->used && (oldest == NULL || s->last_use < oldest->last_use))
+        if (s->used && (behind == NULL || s->chunk < behind->chunk))
+            behind = s;
+        if (!s->used && (ahead == NULL || s->chunk > ahead->chunk))
+            ahead = s;
+    }
+    if (behind != NULL && (waiting || used > a->n_slots / 2))
+        return behind;
+    return waiting ? ahead : NULL;
+}
+
+/* A slot for a look aside, at block scales say: there are a few for these, and the one
+ * used longest ago gives way. */
+static struct slot *take_side_slot(struct i8i_read_ahead *a)
+{
+    struct slot *oldest = NULL;
+    for (unsigned i = 0; i < SIDE_SLOTS; i++) {
+        struct slot *s = &a->slots[i];
+        if (s->state == SLOT_FREE)
+            return s;
+        if (s->state == SLOT_READY && s->readers == 0 &&
+            (oldest == NULL || s->last_use < oldest->last_use))
             oldest = s;
-        if (!s->used && (farthest == NULL || s->chunk > farthest->chunk))
-            farthest = s;
     }
-    if (oldest != NULL && (waiting || used > a->n_slots / 2))
-        return oldest;
-    if (waiting && farthest != NULL) {
-        return farthest;
-    }
-    return NULL;
+    return oldest;
 }
 
 /* Fetches a chunk into the slot; the lock is released meanwhile. On failure the slot is
@@ -167,8 +183,10 @@ static enum i8_status get(struct i8i_read_ahead *a, struct slot **out, uint64_t 
 {
     for (;;) {
         struct slot *s = find(a, chunk);
-        if (s == NULL && (s = take_slot(a, true)) != NULL) {
-            if (is_sequential(a, chunk))
+        const bool forwards = s == NULL && is_sequential(a, chunk);
+        if (s == NULL &&
+            (s = forwards ? take_slot(a, true) : take_side_slot(a)) != NULL) {
+            if (forwards)
                 a->next = chunk + 1; /* the others go on from here */
             s->readers++;            /* nobody takes it before it is read */
             enum i8_status st = fill(a, s, chunk, err);

@@ -4,7 +4,7 @@
  * readers that move forwards together: a window of chunks over them all. Chunks before
  * the readers are fetched over several connections; those behind are kept for the reader
  * that comes last, half of the window in all. Any place can be read at any time: what is
- * not in the window is fetched, at the expense of what was used longest ago.
+ * not in the window, nor next to what was read, goes into one of a few slots beside it.
  */
 #ifndef I8I_HUB_READ_AHEAD_H
 #define I8I_HUB_READ_AHEAD_H
