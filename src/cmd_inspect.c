@@ -236,8 +236,10 @@ static int run(const struct arguments *args)
     int status = EXIT_DONE;
     /* The list needs no more than sound headers; only the tree needs to understand the
      * model. */
-    if (i8_checkpoint_open(&checkpoint, model, &err) != I8_OK ||
-        (arg_given(args, "tree") && i8_model_tree_open(&tree, model, &err) != I8_OK)) {
+    const bool wants_tree = arg_given(args, "tree"),
+               wants_list = !wants_tree || arg_json(args);
+    if ((wants_list && i8_checkpoint_open(&checkpoint, model, &err) != I8_OK) ||
+        (wants_tree && i8_model_tree_open(&tree, model, &err) != I8_OK)) {
         status = report_error(&err);
         goto out;
     }
