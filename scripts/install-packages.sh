@@ -6,6 +6,7 @@
 #
 #   install-packages.sh build         a compiler, Autotools, the libraries
 #   install-packages.sh build test    and what the tests use
+#   install-packages.sh fuzz          clang with libFuzzer
 set -eu
 
 packages() {
@@ -18,8 +19,9 @@ packages() {
     # g++: the public headers are C++ too; python3: makes faulty files and runs interop; MPI is
     # optional (--ranks mpi), and tested where it is
     test) echo check g++ libopenmpi-dev openmpi-bin python3 python3-venv xz-utils zstd ;;
+    fuzz) echo clang libclang-rt-14-dev ;;
     *)
-        echo "usage: $0 build [test]" >&2
+        echo "usage: $0 build [test] [fuzz]" >&2
         exit 2
         ;;
     esac
