@@ -179,7 +179,7 @@ fuzz:
 # I8_VENV names an environment to use; I8_FIXTURES a folder with larger trained models.
 EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/conftest.py \
   tests/interop/oracle.py tests/interop/forward.py tests/interop/test_convert_bytes.py \
-  tests/interop/test_int8_forward.py tests/interop/test_safetensors_reader.py \
+  tests/interop/test_int8_forward.py tests/interop/test_zstd_seekable.py tests/interop/test_safetensors_reader.py \
   tests/interop/test_transformers.py tests/interop/model_trees.py \
   tests/interop/test_model_trees.py tests/interop/sparse.py \
   tests/interop/random_models.py tests/interop/test_random_maps.py \
