@@ -10,11 +10,17 @@
 #define GROW_WINDOW_S 0.5
 #define WINDOW_S      1.0
 #define PROBE_AFTER_S 15.0
-/* Twice the connections pay if they bring at least this part of twice the rate. */
+/* More connections do harm if less than this part of the rate before is left. Not more:
+ * servers that limit a connection's rate let it burst first, so rates are uneven. */
+#define HARM 0.5
+/* After a collapse more have to pay: to bring this part of what twice the rate would be.
+ */
 #define WORTH_IT 0.3
-/* Below this part of the best rate, for so many windows in a row: a collapse. */
+/* Below this part of the best rate, for so many windows in a row: a collapse. What is
+ * best fades, so that a burst at the start is not the measure for ever. */
 #define COLLAPSE         0.25
 #define COLLAPSE_WINDOWS 4
+#define FADES            0.9
 
 void i8i_adapt_init(struct i8i_adapt *a, unsigned max)
 {
@@ -46,7 +52,8 @@ static void judge_growth(struct i8i_adapt *a, double rate, double now_s)
     const double more = (double)a->now / (double)a->base - 1;
     if (rate > a->peak_rate)
         a->peak_rate = rate;
-    if (a->base_rate <= 0 || rate >= a->base_rate * (1 + WORTH_IT * more)) {
+    const bool pays = rate >= a->base_rate * (1 + WORTH_IT * more);
+    if (a->base_rate <= 0 || pays || (!a->cautious && rate >= HARM * a->base_rate)) {
         grow(a, rate, now_s);
         return;
     }
@@ -57,6 +64,7 @@ static void judge_growth(struct i8i_adapt *a, double rate, double now_s)
 
 static void judge_steady(struct i8i_adapt *a, double rate, double now_s)
 {
+    a->peak_rate *= FADES;
     if (rate > a->peak_rate)
         a->peak_rate = rate;
     if (rate < COLLAPSE * a->peak_rate)
@@ -65,6 +73,7 @@ static void judge_steady(struct i8i_adapt *a, double rate, double now_s)
         a->low = 0;
     if (a->low >= COLLAPSE_WINDOWS && a->now > 1) {
         set(a, a->now / 2, now_s);
+        a->cautious = true;
         a->probe_s = now_s + 2 * PROBE_AFTER_S;
     } else if (now_s >= a->probe_s) {
         a->peak_rate = rate; /* what was once is not compared with for ever */

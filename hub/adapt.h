@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How many connections are worth having: start with few, double while that pays, go back
- * when it does not, and halve when the rate collapses (servers that throttle, see
- * docs/hub.md). Pure arithmetic on what the caller measures.
+ * How many connections to have: start with few, double while that does no harm, and halve
+ * when the rate collapses (servers that throttle, see docs/hub.md). Pure arithmetic on
+ * what the caller measures.
  */
 #ifndef I8I_HUB_ADAPT_H
 #define I8I_HUB_ADAPT_H
@@ -17,6 +17,7 @@ struct i8i_adapt {
     unsigned max;
     /* private: */
     bool growing;
+    bool cautious;    /* the rate has collapsed once */
     unsigned base;    /* how many there were before they became more */
     double base_rate; /* bytes a second with those; 0: not measured */
     double peak_rate; /* the best steady rate */

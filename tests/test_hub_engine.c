@@ -386,12 +386,17 @@ START_TEST(connections_grow_while_it_pays)
 }
 END_TEST
 
-START_TEST(connections_that_do_not_pay_are_given_up)
+/* A link that one connection fills, or a connection that bursts before it is paced. */
+START_TEST(uneven_rates_do_not_keep_it_small)
 {
     struct i8i_adapt a;
     i8i_adapt_init(&a, 16);
-    (void)simulate(&a, 1, 5, shared);
-    ck_assert_uint_eq(a.now, I8I_ADAPT_START);
+    double t = simulate(&a, 1, 5, shared);
+    ck_assert_uint_eq(a.now, 16);
+    i8i_adapt_init(&a, 16);
+    t = simulate(&a, t, 0.7, shared);
+    t = simulate(&a, t, 30, capped_each);
+    ck_assert_uint_eq(a.now, 16);
 }
 END_TEST
 
@@ -443,7 +448,7 @@ int main(void)
     suite_add_tcase(s, part);
     TCase *adapt = tcase_create("connections");
     tcase_add_test(adapt, connections_grow_while_it_pays);
-    tcase_add_test(adapt, connections_that_do_not_pay_are_given_up);
+    tcase_add_test(adapt, uneven_rates_do_not_keep_it_small);
     tcase_add_test(adapt, a_collapse_is_backed_out_of);
     tcase_add_test(adapt, nothing_is_learnt_from_idle_connections);
     suite_add_tcase(s, adapt);
