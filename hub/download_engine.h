@@ -25,6 +25,7 @@ struct i8i_job { /* one file */
     struct i8i_remote_file *remote;
     struct i8i_hash *hash;
     uint64_t hashed;  /* bytes that have gone through it */
+    uint64_t resumed; /* the frontier that an earlier run has left */
     unsigned active;  /* fetchers at work on it */
     unsigned waiting; /* of them: between two attempts */
     unsigned limit;   /* the most fetchers */
@@ -67,6 +68,15 @@ static inline const struct i8i_download_file *i8i_job_file(const struct i8i_engi
                                                            const struct i8i_job *j)
 {
     return &e->request->files[j - e->jobs];
+}
+/* Has so much arrived that hashing should catch up first? While it is late the page cache
+ * may lose what it is to read; and it is one thread, which many others must not starve.
+ */
+#define I8I_AHEAD_BYTES ((uint64_t)256 << 20)
+static inline bool i8i_job_is_ahead(const struct i8i_job *j)
+{
+    return j->hashed >= j->resumed &&
+           i8i_piecemap_frontier(&j->pieces) - j->hashed > I8I_AHEAD_BYTES;
 }
 /* Waits for one of the conditions, or for so long. */
 void i8i_engine_wait(struct i8i_engine *e, pthread_cond_t *condition, double seconds);

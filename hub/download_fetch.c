@@ -14,6 +14,7 @@
 #define ASK_AGAIN_S 0.5                 /* for a lock that another process holds */
 /* Connections a file before another large one is begun beside it. */
 #define FILE_CONNECTIONS 4
+#define AHEAD_FILES      2
 #define OPEN_MAX_FILES   64 /* not yet hashed and named ones included */
 
 /* ---- one stream ---- */
@@ -237,7 +238,7 @@ static struct i8i_job *find_running(struct i8i_engine *e, unsigned *large)
         if (j->state != I8I_FILE_RUNNING || j->opening)
             continue;
         *large += is_large(e, j) && j->pieces.first_missing < j->pieces.count;
-        if (j->pieces.untaken > 0 && j->active < limit_of(j) &&
+        if (j->pieces.untaken > 0 && j->active < limit_of(j) && !i8i_job_is_ahead(j) &&
             (best == NULL || j->active < best->active))
             best = j;
     }
@@ -301,14 +302,18 @@ static bool is_worth_opening(struct i8i_engine *e, const struct i8i_job *queued,
                              const struct i8i_job *running, unsigned large)
 {
     unsigned open = 0;
-    for (size_t i = e->first_open; i < e->request->count; i++)
+    bool ahead = false;
+    for (size_t i = e->first_open; i < e->request->count; i++) {
         /* In this order: while a job is being opened, its descriptor is not to be read.
          */
         open += e->jobs[i].opening || e->jobs[i].part.fd >= 0;
+        ahead = ahead || (!e->jobs[i].opening && e->jobs[i].state == I8I_FILE_RUNNING &&
+                          i8i_job_is_ahead(&e->jobs[i]));
+    }
     if (open >= OPEN_MAX_FILES)
         return false;
-    if (running == NULL)
-        return true;
+    if (running == NULL) /* unless it is the hashing that is behind already */
+        return !ahead || large < AHEAD_FILES;
     if (!is_large(e, queued))
         return is_large(e, running);
     return large == 0 || large < e->adapt.now / FILE_CONNECTIONS;

@@ -64,8 +64,10 @@ enum i8_status i8i_job_open(struct i8i_engine *e, struct i8i_job *j, bool fresh,
     if (st == I8_OK)
         st = start_hash(e, j, err);
     (void)pthread_mutex_lock(&e->lock);
-    if (st == I8_OK)
+    if (st == I8_OK) {
+        j->resumed = i8i_piecemap_frontier(&j->pieces);
         j->state = I8I_FILE_RUNNING;
+    }
     return st;
 }
 
@@ -183,7 +185,10 @@ static void hash_turn(struct i8i_engine *e, struct i8i_job *j, char *block)
     (void)pthread_mutex_unlock(&e->lock);
     enum i8_status st = hash_range(j, from, to, block, &err);
     (void)pthread_mutex_lock(&e->lock);
+    const bool was_ahead = i8i_job_is_ahead(j);
     j->hashed = to;
+    if (was_ahead && !i8i_job_is_ahead(j))
+        (void)pthread_cond_broadcast(&e->work);
     if (st != I8_OK)
         i8i_engine_fail(e, &err);
     else if (j->hashed == j->pieces.size)

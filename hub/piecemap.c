@@ -14,7 +14,7 @@
 
 /* A request must be long against a round trip, and short enough to share. */
 #define RUN_BYTES_MIN ((uint64_t)4 << 20)
-#define RUN_BYTES_MAX ((uint64_t)64 << 20)
+#define RUN_BYTES_MAX ((uint64_t)32 << 20)
 
 uint64_t i8i_piece_bytes(uint64_t size)
 {

@@ -56,7 +56,7 @@ bool i8i_piecemap_take(struct i8i_piecemap *p, struct i8i_run *run, size_t most)
 /* Gives back what is left of a run. */
 void i8i_piecemap_give_back(struct i8i_piecemap *p, struct i8i_run *run);
 /* How long a run should be when `connections` share what is left: a part that lets all
- * end together, between 4 and 64 MiB, in pieces. */
+ * end together, between 4 and 32 MiB, in pieces. */
 size_t i8i_piecemap_share(const struct i8i_piecemap *p, unsigned connections);
 
 #endif

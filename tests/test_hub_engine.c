@@ -124,7 +124,7 @@ START_TEST(shares_shrink_towards_the_end)
 {
     struct i8i_piecemap p;
     ck_assert_int_eq(i8i_piecemap_init(&p, 1000 * MIB, NULL), I8_OK);
-    ck_assert_uint_eq(i8i_piecemap_share(&p, 4), 64);
+    ck_assert_uint_eq(i8i_piecemap_share(&p, 4), 32);
     ck_assert_uint_eq(i8i_piecemap_share(&p, 16), 31);
     p.untaken = 100;
     ck_assert_uint_eq(i8i_piecemap_share(&p, 16), 4);
