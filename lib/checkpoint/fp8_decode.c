@@ -15,17 +15,25 @@
 #define F32_INF  0x7f800000u
 #define F32_NAN  0x7fc00000u
 #define BF16_NAN 0x7fc0 /* every NaN: which one a product is depends on the processor */
-/* E4M3's exponent and mantissa, put where fp32 has its own, make the value times
- * 2^(7 - 127); subnormals too, as both formats have them. */
-#define E4M3_TO_F32 0x1p120f
+/* E4M3's exponent and mantissa, put where fp32 has its own, and the difference of the
+ * biases added make a normal number. A subnormal one is put behind a leading 1, which is
+ * then subtracted: fp32's own subnormals would be right, too, but take the processor a
+ * hundred times as long. */
+#define NORMAL_BIAS    (120u << 23)
+#define SUBNORMAL_BIAS (121u << 23)
+#define SUBNORMAL_LESS 0x1p-6f
+#define LEAST_NORMAL   8
 
 static float decode_one(unsigned char e4m3, float scale)
 {
     const uint32_t magnitude = e4m3 & 0x7fu;
-    const uint32_t bits = magnitude == E4M3_NAN ? F32_NAN : magnitude << 20;
+    const int subnormal = magnitude < LEAST_NORMAL;
+    uint32_t bits = (magnitude << 20) + (subnormal ? SUBNORMAL_BIAS : NORMAL_BIAS);
+    if (magnitude == E4M3_NAN)
+        bits = F32_NAN;
     float value;
     memcpy(&value, &bits, sizeof value);
-    value *= E4M3_TO_F32; /* exact */
+    value -= subnormal ? SUBNORMAL_LESS : 0; /* exact */
     return (e4m3 & 0x80 ? -value : value) * scale;
 }
 
@@ -56,10 +64,16 @@ __attribute__((target("avx2"))) static inline __m256i decode8(__m128i bytes, __m
     const __m256i sign =
         _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x80)), 24);
     const __m256i is_nan = _mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(E4M3_NAN));
-    const __m256i bits = _mm256_blendv_epi8(_mm256_slli_epi32(magnitude, 20),
-                                            _mm256_set1_epi32(F32_NAN), is_nan);
-    const __m256 value =
-        _mm256_mul_ps(_mm256_castsi256_ps(bits), _mm256_set1_ps(E4M3_TO_F32));
+    const __m256i subnormal =
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(LEAST_NORMAL), magnitude);
+    const __m256i bias = _mm256_blendv_epi8(_mm256_set1_epi32(NORMAL_BIAS),
+                                            _mm256_set1_epi32(SUBNORMAL_BIAS), subnormal);
+    const __m256i bits =
+        _mm256_blendv_epi8(_mm256_add_epi32(_mm256_slli_epi32(magnitude, 20), bias),
+                           _mm256_set1_epi32(F32_NAN), is_nan);
+    const __m256 less =
+        _mm256_and_ps(_mm256_castsi256_ps(subnormal), _mm256_set1_ps(SUBNORMAL_LESS));
+    const __m256 value = _mm256_sub_ps(_mm256_castsi256_ps(bits), less);
     const __m256 y =
         _mm256_mul_ps(_mm256_xor_ps(value, _mm256_castsi256_ps(sign)), scale);
     const __m256i b = _mm256_castps_si256(y);
