@@ -328,6 +328,8 @@ START_TEST(refused)
     ck_assert_uint_eq(c.result.resumed_bytes, 0);
     assert_as_expected(out);
 
+    conversion_free(&c);
+
     free(scratch_write(kept_path(dir, "other"), "notes.txt", "mine", 4));
     c = to("other");
     c.options.ranks = &group;
