@@ -12,11 +12,15 @@ cd "$(dirname "$0")/.."
         exit 1
     }
 }
+# What configure found depends on the packages that were there: when others are, it has to
+# look again. Without this, tests would be left out because a library came later.
+packages=$(sh scripts/install-packages.sh --installed)
 mkdir -p build
 cd build
-if [ ! -f config.status ]; then
+if [ ! -f config.status ] || [ "$(cat packages.txt 2>/dev/null)" != "$packages" ]; then
     echo "build: configure"
     ../configure --quiet "$@"
+    echo "$packages" >packages.txt
 fi
 echo "build: make"
 make --silent -j "$(nproc)"

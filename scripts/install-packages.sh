@@ -6,6 +6,7 @@
 #
 #   install-packages.sh build         a compiler, Autotools, the libraries
 #   install-packages.sh build test    and what the tests use
+#   install-packages.sh --installed   only lists those of them that are there
 #   install-packages.sh fuzz          clang with libFuzzer
 set -eu
 
@@ -30,6 +31,14 @@ packages() {
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
+
+if [ "${1-}" = --installed ]; then
+    command -v dpkg-query >/dev/null || exit 0
+    for package in $(packages build) $(packages test); do
+        ! installed "$package" || echo "$package"
+    done
+    exit 0
+fi
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is no Debian: please see to it that these are installed, under whatever" \
