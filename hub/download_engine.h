@@ -15,6 +15,7 @@
 #include "hub/download.h"
 #include "hub/part_file.h"
 #include "hub/remote_file.h"
+#include "hub/retry.h"
 
 #include <pthread.h>
 
@@ -30,10 +31,12 @@ struct i8i_job { /* one file */
     unsigned waiting; /* of them: between two attempts */
     unsigned limit;   /* the most fetchers */
     bool opening, hashing, syncing;
-    bool locked;           /* begin said FETCH: done or abandoned is owed */
-    bool single;           /* one stream */
-    bool whole;            /* without Range */
-    bool assumed;          /* its content was there, and is only hashed */
+    bool locked;               /* begin said FETCH: done or abandoned is owed */
+    bool single;               /* one stream */
+    bool whole;                /* without Range */
+    uint64_t refused_at;       /* its done_bytes when a lone stream was last refused */
+    struct i8i_retry refusals; /* of the last step, without a piece between them */
+    bool assumed;              /* its content was there, and is only hashed */
     bool again;            /* it is being fetched a second time since a hash was wrong */
     double try_s;          /* LOCKED: when to ask again */
     atomic_ullong fetched; /* bytes from the network */

@@ -124,11 +124,19 @@ static void note(const struct i8i_engine *e, const struct i8i_job *j, const char
 }
 
 /* The server refuses a range at a fresh address: fewer connections for this file, then
- * one stream, then one without Range. False: nothing is left to try. */
+ * one stream, then one without Range. A refusal between pieces that do arrive is a
+ * passing one, and is asked past: each time costs the server a piece, so that it ends.
+ * False: nothing is left to try. */
 static bool step_down(struct i8i_engine *e, struct i8i_job *j)
 {
     if (j->active > 0) { /* others go on: it is the number that is refused */
         j->limit = j->active;
+        return true;
+    }
+    const bool passing = j->single && j->pieces.done_bytes > j->refused_at;
+    j->refused_at = j->pieces.done_bytes;
+    if (passing) {
+        i8i_retry_progress(&j->refusals);
         return true;
     }
     if (!j->single) {
@@ -143,6 +151,19 @@ static bool step_down(struct i8i_engine *e, struct i8i_job *j)
         return true;
     }
     return false;
+}
+
+/* Nothing is left to try but patience: waits, as after any other failure, and says
+ * whether to ask once more. The file has no other fetcher meanwhile. */
+static bool wait_out(struct i8i_engine *e, struct i8i_job *j)
+{
+    j->active++;
+    (void)pthread_mutex_unlock(&e->lock);
+    const bool again = i8i_retry_wait(&j->refusals, e->http,
+                                      i8i_job_file(e, j)->file->path, -1, &e->stop);
+    (void)pthread_mutex_lock(&e->lock);
+    j->active--;
+    return again;
 }
 
 /* A stream has failed after all its attempts. If other connections brought bytes since it
@@ -198,10 +219,13 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
     if (st == I8_OK && how == I8I_STREAM_NO_RANGE && !j->whole) {
         note(e, j, "the server ignores ranges: asking for the file as a whole");
         j->single = j->whole = true;
-    } else if (st == I8_OK && how == I8I_STREAM_REFUSED && !step_down(e, j)) {
-        st = i8i_fail(&err, I8_ERR_NETWORK,
-                      "%s/%s: the server refuses the file (HTTP %ld)",
-                      e->request->repo->id, i8i_job_file(e, j)->file->path, status);
+    } else if (st == I8_OK && how == I8I_STREAM_REFUSED && !step_down(e, j) &&
+               !wait_out(e, j)) {
+        st = i8i_http_cancelled(e->http)
+                 ? i8i_fail(&err, I8_ERR_CANCELLED, "cancelled")
+                 : i8i_fail(&err, I8_ERR_NETWORK,
+                            "%s/%s: the server refuses the file (HTTP %ld)",
+                            e->request->repo->id, i8i_job_file(e, j)->file->path, status);
     }
     if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st, start_s)) {
         e->reason = i8i_remote_file_reason(j->remote);
