@@ -61,7 +61,7 @@ ENDS_WELL = {
     "403-on-ranges": status(403, "cdn", ranged=True, file=MODEL),
     "403-on-all-but-one": status(403, "cdn", parallel=1, file=MODEL),
     "403-once": status(403, "cdn", 1),
-    "403-now-and-then": [*status(403, "cdn", probability=0.6, seed=8, file=MODEL),
+    "403-now-and-then": [*status(403, "cdn", 6, probability=0.6, seed=8, file=MODEL),
                          *data("reset", 4, after=2500000)],
     "stall-in-mid-body": data("stall", 2),
     "stall-before-the-body": data("stall", 1, after=0),
