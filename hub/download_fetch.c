@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "hub/download_engine.h"
 
 #include <stdlib.h>

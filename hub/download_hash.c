@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "hub/download_engine.h"
 

@@ -7,8 +7,8 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "hub/http_transfer.h"
-#include "hub/resolve.h"
 #include "hub/retry.h"
 
 #include <curl/curl.h>

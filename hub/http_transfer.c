@@ -4,9 +4,9 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "hub/http_transfer.h"
-#include "hub/resolve.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "hub/download.h"
@@ -33,13 +34,8 @@
 
 static uint32_t place_hash(void)
 {
-    char text[128] = "", link[64] = "";
-    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        const ssize_t n = read(fd, text, 63);
-        text[n > 0 ? n : 0] = '\0';
-        (void)close(fd);
-    }
+    char text[128], link[64] = "";
+    i8i_boot_id(text);
     const ssize_t n = readlink("/proc/self/ns/pid", link, sizeof link - 1);
     link[n > 0 ? n : 0] = '\0';
     const size_t used = strlen(text);

@@ -141,7 +141,7 @@ enum i8_status i8i_part_open(struct i8i_part *part, struct i8i_piecemap *pieces,
     *part = (struct i8i_part){.fd = -1, .journal_fd = -1, .durable = o->durable};
     *complete = false;
     char boot[I8I_BOOT_ID];
-    i8i_boot_id(boot);
+    i8i_journal_boot(boot);
     enum i8_status st = i8i_piecemap_init(pieces, o->size, err);
     if (st != I8_OK)
         return st;

@@ -19,22 +19,15 @@
 
 #define HEADER_MAX ((size_t)1024)
 
-void i8i_boot_id(char boot[I8I_BOOT_ID])
+void i8i_journal_boot(char boot[I8I_BOOT_ID])
 {
-    ssize_t n = -1;
-    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        n = read(fd, boot, I8I_BOOT_ID - 1);
-        close(fd);
-    }
-    if (n <= 0) {
-        struct timespec t;
-        (void)clock_gettime(CLOCK_REALTIME, &t);
-        n = snprintf(boot, I8I_BOOT_ID, "none-%lld-%ld-%ld", (long long)t.tv_sec,
-                     (long)t.tv_nsec, (long)getpid());
-    }
-    boot[n] = '\0';
-    boot[strcspn(boot, "\n")] = '\0';
+    i8i_boot_id(boot);
+    if (boot[0] != '\0')
+        return;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    (void)snprintf(boot, I8I_BOOT_ID, "none-%lld-%ld-%ld", (long long)t.tv_sec,
+                   (long)t.tv_nsec, (long)getpid());
 }
 
 enum i8_status i8i_journal_text(char **text, size_t *length, uint64_t *states,

@@ -6,13 +6,13 @@
 #ifndef I8I_HUB_PART_JOURNAL_H
 #define I8I_HUB_PART_JOURNAL_H
 
+#include "base/clock.h"
 #include "hub/piecemap.h"
 
 #define I8I_JOURNAL_FORMAT "int8tool partial 1"
-#define I8I_BOOT_ID        64 /* bytes, NUL included */
 
-/* The kernel's id of this boot; one that is never seen again where there is none. */
-void i8i_boot_id(char boot[I8I_BOOT_ID]);
+/* i8i_boot_id; one that is never seen again where there is none. */
+void i8i_journal_boot(char boot[I8I_BOOT_ID]);
 /* The whole journal for these pieces. *states: where the second line begins. Caller
  * frees. */
 enum i8_status i8i_journal_text(char **text, size_t *length, uint64_t *states,

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "hub/cache_listing.h"
 #include "hub/part_claim.h"

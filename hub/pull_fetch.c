@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "hub/cache_lock.h"
 #include "hub/download.h"

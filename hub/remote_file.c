@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "hub/remote_stream.h"
 #include "hub/url_expiry.h"
 

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "hub/hub_api.h"
 #include "hub/resolve.h"
 #include "hub/retry.h"

@@ -30,7 +30,4 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
                            struct i8_error *err) I8I_MUST_CHECK;
 void i8i_resolved_free(struct i8i_resolved *r); /* a zeroed one is fine */
 
-/* Seconds on a clock that never goes back. */
-double i8i_monotonic_s(void);
-
 #endif

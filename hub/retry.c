@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "hub/resolve.h"
+#include "base/clock.h"
 #include "hub/retry.h"
 
 #include <time.h>
@@ -13,13 +13,6 @@
 #define WAIT_MAX_S      30.0 /* of our own accord */
 #define WORTH_TELLING_S 2.0
 #define SLICE_NS        50000000L /* how late a cancel may be noticed */
-
-double i8i_monotonic_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 bool i8i_retry_status(long status)
 {

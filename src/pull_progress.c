@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/size.h"
 #include "base/utf8.h"
@@ -12,7 +13,6 @@
 #include "pull_progress.h"
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     FILES_SHOWN = 8,
@@ -32,13 +32,6 @@ struct display {
     const char *stage; /* the samples are of it */
 };
 
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Bytes a second over the samples kept, this one included; 0 until there is something to
  * go by. */
 static double rate(struct display *d, const char *stage, uint64_t bytes)
@@ -47,7 +40,7 @@ static double rate(struct display *d, const char *stage, uint64_t bytes)
     if (d->stage == NULL || strcmp(d->stage, stage) != 0)
         d->n_samples = d->next = 0;
     d->stage = stage;
-    const struct sample now = {now_s(), bytes};
+    const struct sample now = {i8i_monotonic_s(), bytes};
     d->samples[d->next] = now;
     d->next = (d->next + 1) % SAMPLES;
     if (d->n_samples < SAMPLES)

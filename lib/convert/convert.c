@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/size.h"
 #include "convert/disk_rate.h"
@@ -15,14 +16,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static uint64_t peak_rss(void)
 {
@@ -268,7 +261,7 @@ static enum i8_status conclude(struct i8_convert_result *result, struct i8i_conv
     result->part_bytes = r->part_bytes;
     result->left_bytes = r->left_bytes;
     result->complete = r->complete;
-    result->seconds = now() - start;
+    result->seconds = i8i_monotonic_s() - start;
     result->peak_rss_bytes = peak_rss();
     if (st == I8_OK && r->complete && r->plan->options->measure_disk &&
         result->seconds >= LEAST_MEASURED_S)
@@ -294,7 +287,7 @@ enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
                                  const struct i8i_convert_tuning *tuning,
                                  struct i8_error *err)
 {
-    const double start = now();
+    const double start = i8i_monotonic_s();
     struct i8i_conversion r = {.tuning = tuning};
     size_t block_bytes;
     *result = (struct i8_convert_result){0};
@@ -322,7 +315,7 @@ enum i8_status i8_unpack(struct i8_convert_result *result,
                          const struct i8_convert_options *options, struct i8_error *err)
 {
     static const struct i8i_convert_tuning defaults;
-    const double start = now();
+    const double start = i8i_monotonic_s();
     struct i8_convert_options own = *options;
     own.ranks = NULL;
     own.compression = I8_COMPRESSION_NONE;
@@ -354,7 +347,7 @@ enum i8_status i8_convert_dry_run(struct i8_convert_result *result,
                                   struct i8_error *err)
 {
     static const struct i8i_convert_tuning defaults;
-    const double start = now();
+    const double start = i8i_monotonic_s();
     struct i8i_convert_plan *plan = NULL;
     size_t block_bytes;
     *result = (struct i8_convert_result){0};
@@ -366,7 +359,7 @@ enum i8_status i8_convert_dry_run(struct i8_convert_result *result,
         st = describe(result, plan, "", err);
     if (st == I8_OK)
         i8i_convert_advise(plan);
-    result->seconds = now() - start;
+    result->seconds = i8i_monotonic_s() - start;
     result->peak_rss_bytes = peak_rss();
     i8i_convert_plan_free(plan);
     if (st != I8_OK)

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "convert/disk_rate.h"
 
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REQUEST_BYTES ((size_t)4 << 20)
@@ -28,13 +28,6 @@ struct probe {
     atomic_ullong next;
     atomic_bool failed;
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void *work(void *ctx)
 {
@@ -72,14 +65,14 @@ static double run(int fd, bool write, uint64_t begin, unsigned threads)
     threads = threads < LEAST_THREADS  ? LEAST_THREADS
               : threads > MOST_THREADS ? MOST_THREADS
                                        : threads;
-    const double start = now_s();
+    const double start = i8i_monotonic_s();
     while (started < threads && pthread_create(&ids[started], NULL, work, &p) == 0)
         started++;
     for (unsigned i = 0; i < started; i++)
         pthread_join(ids[i], NULL);
     if (write && fdatasync(fd) != 0)
         p.failed = true;
-    const double seconds = now_s() - start;
+    const double seconds = i8i_monotonic_s() - start;
     close(fd);
     return started > 0 && !p.failed && seconds > 0 ? (double)PROBE_BYTES / seconds : 0;
 }

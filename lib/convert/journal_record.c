@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "convert/journal_record.h"
@@ -18,28 +19,15 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define MAGIC         "int8tool-journal 1"
-#define MAX_BYTES     ((size_t)1 << 30)
-#define BOOT_ID_BYTES 64
-
-/* Which boot of which machine this is; "" where the system does not say. */
-static void boot_id(char id[BOOT_ID_BYTES])
-{
-    id[0] = '\0';
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (f == NULL)
-        return;
-    if (fgets(id, BOOT_ID_BYTES, f))
-        id[strcspn(id, "\n")] = '\0';
-    fclose(f);
-}
+#define MAGIC     "int8tool-journal 1"
+#define MAX_BYTES ((size_t)1 << 30)
 
 void i8i_journal_first_lines(char header[I8I_JOURNAL_LINE_BYTES],
                              char boot[I8I_JOURNAL_LINE_BYTES],
                              const struct i8i_conversion_id *id)
 {
-    char boot_text[BOOT_ID_BYTES];
-    boot_id(boot_text);
+    char boot_text[I8I_BOOT_ID];
+    i8i_boot_id(boot_text);
     snprintf(header, I8I_JOURNAL_LINE_BYTES, MAGIC " source %s plan %s\n", id->source,
              id->plan);
     snprintf(boot, I8I_JOURNAL_LINE_BYTES, "b%s\n", boot_text);
@@ -162,8 +150,8 @@ enum i8_status i8i_record_take(struct i8i_record *r, char *text, size_t *length,
                                const char *path, const struct i8i_conversion_id *id,
                                struct i8_error *err)
 {
-    char boot[BOOT_ID_BYTES];
-    boot_id(boot);
+    char boot[I8I_BOOT_ID];
+    i8i_boot_id(boot);
     char *eol = memchr(text, '\n', *length);
     if (eol == NULL) { /* not even a header: its writer is just beginning */
         *length = 0;

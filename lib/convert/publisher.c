@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "convert/convert_plan.h"
@@ -18,7 +19,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BEAT_S  5.0
@@ -29,13 +29,6 @@ struct i8i_publisher {
     int fd;
     double beaten_s;
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* Writes the boot, so that others can tell whether the lock means anything to them. */
 static enum i8_status sign(const struct i8i_publisher *p, const char *boot,
@@ -63,9 +56,9 @@ static bool is_dead(int fd, const char *boot, struct i8i_publisher_watch *watch)
         (long long)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
     if (watch->since_s == 0 || mtime != watch->mtime_ns) {
         watch->mtime_ns = mtime;
-        watch->since_s = now_s();
+        watch->since_s = i8i_monotonic_s();
     }
-    return now_s() - watch->since_s > STALE_S;
+    return i8i_monotonic_s() - watch->since_s > STALE_S;
 }
 
 /* Does the path still lead to the file that fd is open on? */
@@ -91,7 +84,7 @@ enum i8_status i8i_publisher_claim(struct i8i_publisher **out, const char *direc
         free(path);
         return i8i_nomem(err);
     }
-    *p = (struct i8i_publisher){.path = path, .beaten_s = now_s()};
+    *p = (struct i8i_publisher){.path = path, .beaten_s = i8i_monotonic_s()};
     enum i8_status st = I8_OK;
     bool ours = false;
     p->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -119,7 +112,7 @@ enum i8_status i8i_publisher_claim(struct i8i_publisher **out, const char *direc
 
 void i8i_publisher_beat(struct i8i_publisher *p)
 {
-    const double now = now_s();
+    const double now = i8i_monotonic_s();
     if (now - p->beaten_s < BEAT_S)
         return;
     p->beaten_s = now;

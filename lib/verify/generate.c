@@ -6,6 +6,7 @@
 
 #include <int8tool/generate.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "verify/continuation.h"
 #include "verify/session.h"
@@ -88,12 +89,12 @@ static enum i8_status generate_one(struct i8_sequence *out, struct i8i_session *
         .log = o->runtime.log,
     };
     struct i8i_continuation c;
-    double start = i8i_seconds_now();
+    double start = i8i_monotonic_s();
     enum i8_status status =
         i8i_continue(&c, s->engine, s->model, &s->text, w->ids, w->n, &options, err);
     if (status != I8_OK)
         return status;
-    double seconds = i8i_seconds_now() - start;
+    double seconds = i8i_monotonic_s() - start;
     out->ids = c.ids;
     out->n_ids = c.n;
     out->n_prompt = c.n_given;

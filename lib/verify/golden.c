@@ -7,6 +7,7 @@
 
 #include <int8tool/verify.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "verify/metrics.h"
 #include "verify/session.h"
@@ -209,7 +210,7 @@ enum i8_status i8_verify_golden(struct i8_golden_result *result, const char *mod
                                 const struct i8_runtime *runtime, struct i8_error *err)
 {
     struct golden g = {0};
-    double start = i8i_seconds_now();
+    double start = i8i_monotonic_s();
     *result = (struct i8_golden_result){.device = "cpu"};
     enum i8_status status = i8i_checkpoint_open_file(&g.stored, path, err);
     if (status == I8_OK)
@@ -226,7 +227,7 @@ enum i8_status i8_verify_golden(struct i8_golden_result *result, const char *mod
         result->rel_l2 = i8i_relative_l2(g.difference2, g.reference2);
         result->top1_agreement = logits ? (double)g.agree / n : NAN;
         result->peak_device_bytes = i8i_engine_peak_bytes(g.session.engine);
-        result->seconds = i8i_seconds_now() - start;
+        result->seconds = i8i_monotonic_s() - start;
         result->pass = result->nonfinite == 0 && result->rel_l2 <= max_rel_l2;
     }
     free(g.want);

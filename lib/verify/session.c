@@ -6,8 +6,6 @@
 
 #include "verify/session.h"
 
-#include <time.h>
-
 static enum i8i_outlier_mode outlier_mode(enum i8_outliers outliers)
 {
     switch (outliers) {
@@ -65,11 +63,4 @@ void i8i_session_unload(struct i8i_session *s)
 {
     for (size_t i = 0; i < i8i_engine_stages(s->engine); i++)
         i8i_engine_unload(s->engine, i);
-}
-
-double i8i_seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

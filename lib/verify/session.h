@@ -27,7 +27,4 @@ enum i8_status i8i_session_load(struct i8i_session *s,
 /* Unloads every stage. */
 void i8i_session_unload(struct i8i_session *s);
 
-/* Of a monotonic clock. */
-double i8i_seconds_now(void);
-
 #endif

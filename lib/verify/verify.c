@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/clock.h"
 #include <int8tool/verify.h>
 
 #include "base/memory.h"
@@ -211,7 +212,7 @@ enum i8_status i8_verify(struct i8_verify_result *result, const char *original,
 {
     struct i8i_session a = {0}, b = {0};
     struct i8i_pool *pool = NULL;
-    double start = i8i_seconds_now();
+    double start = i8i_monotonic_s();
     *result = (struct i8_verify_result){.device = "cpu"};
     enum i8_status status = i8i_pool_new(&pool, o->runtime.threads, err);
     if (status == I8_OK)
@@ -227,7 +228,7 @@ enum i8_status i8_verify(struct i8_verify_result *result, const char *original,
         result->peak_device_bytes = i8i_engine_peak_bytes(a.engine);
         if (converted != NULL)
             result->peak_device_bytes += i8i_engine_peak_bytes(b.engine);
-        result->seconds = i8i_seconds_now() - start;
+        result->seconds = i8i_monotonic_s() - start;
         result->pass = within_limits(result, o);
     }
     i8i_session_close(&b);
