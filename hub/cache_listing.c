@@ -26,12 +26,6 @@ static char *tree_path(const char *folder, const char *commit)
     return i8i_format("%s/trees/%s.json", folder, commit);
 }
 
-/* `length` lower-case hex digits. */
-static bool is_hex(const char *text, size_t length)
-{
-    return text && strlen(text) == length && strspn(text, "0123456789abcdef") == length;
-}
-
 static struct i8i_hub_file *add_file(struct i8i_hub_listing *l, const char *path)
 {
     if (!i8i_grow(&l->files, &l->capacity, l->count + 1, sizeof *l->files))
@@ -64,17 +58,17 @@ static bool read_entry(struct i8i_hub_file *f, const i8i_json *n)
     const char *blob_id = i8i_json_string(i8i_json_get(n, "blob_id"));
     const char *sha256 = i8i_json_string(i8i_json_get(n, "lfs_sha256"));
     const char *xet = i8i_json_string(i8i_json_get(n, "xet_hash"));
-    if (!i8i_json_u64(&f->size, i8i_json_get(n, "size")) || !is_hex(blob_id, 40))
+    if (!i8i_json_u64(&f->size, i8i_json_get(n, "size")) || !i8i_is_hex(blob_id, 40))
         return false;
     memcpy(f->git_oid, blob_id, 41);
     memcpy(f->hash, blob_id, 41);
     if (sha256) {
-        if (!is_hex(sha256, 64))
+        if (!i8i_is_hex(sha256, 64))
             return false;
         f->lfs = true;
         memcpy(f->hash, sha256, 65);
     }
-    if (is_hex(xet, 64))
+    if (i8i_is_hex(xet, 64))
         memcpy(f->xet_hash, xet, 65);
     return true;
 }
@@ -182,7 +176,7 @@ static void hash_of_link(struct i8i_hub_file *f, const char *path)
         return;
     target[n] = '\0';
     const char *hash = i8i_path_base(target);
-    if (!is_hex(hash, 40) && !is_hex(hash, 64))
+    if (!i8i_is_hex(hash, 40) && !i8i_is_hex(hash, 64))
         return;
     f->lfs = strlen(hash) == 64;
     memcpy(f->hash, hash, strlen(hash) + 1);

@@ -23,12 +23,8 @@ static enum i8_status start_hash(const struct i8i_engine *e, struct i8i_job *j,
 {
     const struct i8i_hub_file *file = i8i_job_file(e, j)->file;
     enum i8_status st = i8i_hash_new(&j->hash, i8i_hub_file_hash(file), err);
-    if (st == I8_OK && !file->lfs) { /* git hashes a header before the content */
-        char header[32];
-        const int n =
-            snprintf(header, sizeof header, "blob %llu", (unsigned long long)file->size);
-        i8i_hash_update(j->hash, header, (size_t)n + 1);
-    }
+    if (st == I8_OK && !file->lfs)
+        i8i_hash_git_blob(j->hash, file->size);
     return st;
 }
 

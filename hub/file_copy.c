@@ -9,22 +9,12 @@
 #include "hub/temp_file.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define CHUNK ((size_t)1 << 20)
-
-/* Git hashes "blob SIZE\0" before the content. */
-static void start_git_blob(struct i8i_hash *h, uint64_t size)
-{
-    char head[40];
-    const int n = snprintf(head, sizeof head, "blob %" PRIu64, size);
-    i8i_hash_update(h, head, (size_t)n + 1);
-}
 
 static enum i8_status write_all(int fd, const char *bytes, size_t n, const char *what,
                                 struct i8_error *err)
@@ -90,7 +80,7 @@ static enum i8_status hash_pass(char hex[I8I_HASH_HEX], uint64_t *size, const ch
     if (st == I8_OK)
         st = i8i_hash_new(&h, kind, err);
     if (st == I8_OK && kind == I8I_SHA1)
-        start_git_blob(h, (uint64_t)found.st_size);
+        i8i_hash_git_blob(h, (uint64_t)found.st_size);
     if (st == I8_OK)
         st = pass(fd, path, h, to, tick, &total, err);
     if (st == I8_OK && total != (uint64_t)found.st_size)

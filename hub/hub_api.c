@@ -87,7 +87,7 @@ enum i8_status i8i_hub_commit(char commit[I8I_COMMIT_HEX], struct i8i_http *http
         goto out;
     }
     const char *sha = i8i_json_string(i8i_json_get(doc, "sha"));
-    if (sha == NULL || !i8i_is_commit(sha)) {
+    if (!i8i_is_commit(sha)) {
         st = i8i_fail(err, I8_ERR_DATA, "%s: the Hub's answer names no commit ('sha')",
                       repo->id);
         goto out;

@@ -17,15 +17,10 @@
 #define PATH_BYTES_MAX 4095 /* PATH_MAX less NUL: no such file could be made */
 #define HUGGING_FACE   I8I_HUB_ENDPOINT "/"
 
-static bool is_hex(const char *text, size_t n)
-{
-    return text != NULL && strlen(text) == n && strspn(text, "0123456789abcdef") == n;
-}
-
 /* Letters in lower case, for comparing and as a blob's name. */
 static bool take_hex(char out[I8I_HASH_HEX], const char *text, size_t n)
 {
-    if (!is_hex(text, n))
+    if (!i8i_is_hex(text, n))
         return false;
     memcpy(out, text, n + 1);
     return true;

@@ -10,7 +10,6 @@
 #include "base/hash.h"
 #include "base/pool.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,11 +101,8 @@ static enum i8_status check_whole(const struct remote_source *r, const char *byt
     struct i8i_hash *h = NULL;
     char hex[I8I_HASH_HEX] = "";
     enum i8_status st = i8i_hash_new(&h, r->hash, err);
-    if (st == I8_OK && r->hash == I8I_SHA1) { /* git hashes a blob with its length */
-        char head[32];
-        const int n = snprintf(head, sizeof head, "blob %" PRIu64, r->base.size);
-        i8i_hash_update(h, head, (size_t)n + 1);
-    }
+    if (st == I8_OK && r->hash == I8I_SHA1)
+        i8i_hash_git_blob(h, r->base.size);
     if (st == I8_OK) {
         i8i_hash_update(h, bytes, (size_t)r->base.size);
         st = i8i_hash_final(h, hex, err);

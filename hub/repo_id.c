@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "hub/repo_id.h"
 
@@ -97,8 +98,7 @@ bool i8i_repo_id_looks_like(const char *text)
 
 bool i8i_is_commit(const char *text)
 {
-    return strlen(text) == I8I_COMMIT_HEX - 1 &&
-           strspn(text, "0123456789abcdef") == I8I_COMMIT_HEX - 1;
+    return i8i_is_hex(text, I8I_COMMIT_HEX - 1);
 }
 
 char *i8i_url_escape(const char *text, bool keep_slash)

@@ -30,7 +30,7 @@ enum i8_status i8i_repo_id_parse(struct i8i_repo_id *out, const char *text,
  * "name" counts only with the prefix or a revision. Looks at no file: whether a path of
  * that name exists is the caller's to ask first. */
 bool i8i_repo_id_looks_like(const char *text);
-/* 40 lower-case hex digits. */
+/* 40 lower-case hex digits? false for NULL. */
 bool i8i_is_commit(const char *text);
 
 /* Percent-escaped; '/' is kept if keep_slash (a file's path), escaped if not (a revision:

@@ -57,7 +57,7 @@ static void read_answer(struct i8i_resolved *out, const struct i8i_http_response
                         bool *has_etag, bool *has_size)
 {
     const char *commit = i8i_http_header(r, "x-repo-commit");
-    if (out->commit[0] == '\0' && commit != NULL && i8i_is_commit(commit))
+    if (out->commit[0] == '\0' && i8i_is_commit(commit))
         memcpy(out->commit, commit, I8I_COMMIT_HEX);
     if (!*has_etag)
         *has_etag = take_etag(out, i8i_http_header(r, "x-linked-etag"));

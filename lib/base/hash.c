@@ -7,8 +7,13 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+static const char hex_digits[] = "0123456789abcdef";
 
 struct i8i_hash {
     EVP_MD_CTX *ctx;
@@ -52,8 +57,8 @@ enum i8_status i8i_hash_final(struct i8i_hash *h, char hex[I8I_HASH_HEX],
     if (EVP_DigestFinal_ex(h->ctx, digest, &length) != 1 || h->failed)
         return i8i_fail(err, I8_ERR_UNSUPPORTED, "OpenSSL failed to compute a digest");
     for (unsigned i = 0; i < length; i++) {
-        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+        hex[2 * i] = hex_digits[digest[i] >> 4];
+        hex[2 * i + 1] = hex_digits[digest[i] & 15];
     }
     hex[2 * length] = '\0';
     return I8_OK;
@@ -65,4 +70,16 @@ void i8i_hash_free(struct i8i_hash *h)
         return;
     EVP_MD_CTX_free(h->ctx);
     free(h);
+}
+
+void i8i_hash_git_blob(struct i8i_hash *h, uint64_t size)
+{
+    char head[32];
+    const int n = snprintf(head, sizeof head, "blob %" PRIu64, size);
+    i8i_hash_update(h, head, (size_t)n + 1);
+}
+
+bool i8i_is_hex(const char *text, size_t n)
+{
+    return text != NULL && strlen(text) == n && strspn(text, hex_digits) == n;
 }
