@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "base/memory.h"
+#include "base/file.h"
 #include "hub/file_copy.h"
 #include "hub/temp_file.h"
 #include <errno.h>
@@ -15,22 +15,6 @@
 #include <unistd.h>
 
 #define CHUNK ((size_t)1 << 20)
-
-static enum i8_status write_all(int fd, const char *bytes, size_t n, const char *what,
-                                struct i8_error *err)
-{
-    while (n > 0) {
-        const ssize_t written = write(fd, bytes, n);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return i8i_fail_errno(err, written < 0 ? errno : EIO, "cannot write %s",
-                                  what);
-        bytes += written;
-        n -= (size_t)written;
-    }
-    return I8_OK;
-}
 
 /* Reads fd to its end: into h, and to `to` if that is one. *total: the bytes read. */
 static enum i8_status pass(int fd, const char *path, struct i8i_hash *h, int to,
@@ -51,8 +35,9 @@ static enum i8_status pass(int fd, const char *path, struct i8i_hash *h, int to,
             break;
         *total += (uint64_t)n;
         i8i_hash_update(h, buffer, (size_t)n);
-        if (to >= 0)
-            st = write_all(to, buffer, (size_t)n, path, err);
+        const int failure = to >= 0 ? i8i_write_all(to, buffer, (size_t)n) : 0;
+        if (failure)
+            st = i8i_fail_errno(err, failure, "cannot write %s", path);
         if (st == I8_OK && tick && tick->read(tick->ctx, (size_t)n) != 0)
             st = i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
     }

@@ -162,37 +162,19 @@ enum i8_status i8i_part_open(struct i8i_part *part, struct i8i_piecemap *pieces,
 enum i8_status i8i_part_write(struct i8i_part *part, const void *bytes, size_t n,
                               uint64_t offset, struct i8_error *err)
 {
-    const char *from = bytes;
-    while (n > 0) {
-        const ssize_t done = pwrite(part->fd, from, n, (off_t)offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return i8i_fail_errno(err, done < 0 ? errno : EIO, "cannot write %s",
-                                  part->path);
-        from += done;
-        offset += (uint64_t)done;
-        n -= (size_t)done;
-    }
-    return I8_OK;
+    const int failure = i8i_write_all_at(part->fd, bytes, n, offset);
+    return failure ? i8i_fail_errno(err, failure, "cannot write %s", part->path) : I8_OK;
 }
 
 enum i8_status i8i_part_read(struct i8i_part *part, void *bytes, size_t n,
                              uint64_t offset, struct i8_error *err)
 {
-    char *to = bytes;
-    while (n > 0) {
-        const ssize_t done = pread(part->fd, to, n, (off_t)offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return i8i_fail_errno(err, done < 0 ? errno : EIO, "cannot read back %s",
-                                  part->path);
-        to += done;
-        offset += (uint64_t)done;
-        n -= (size_t)done;
-    }
-    return I8_OK;
+    size_t got;
+    int failure = i8i_read_all_at(&got, part->fd, bytes, n, offset);
+    if (failure == 0 && got < n)
+        failure = EIO;
+    return failure ? i8i_fail_errno(err, failure, "cannot read back %s", part->path)
+                   : I8_OK;
 }
 
 void i8i_part_note(struct i8i_part *part, const struct i8i_piecemap *pieces, size_t first,

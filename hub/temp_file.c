@@ -92,27 +92,13 @@ enum i8_status i8i_temp_commit(struct i8i_temp *t, const char *path, struct i8_e
 
 /* ---- at once ---- */
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        const ssize_t written = write(fd, bytes, n);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? errno : EIO;
-        bytes += written;
-        n -= (size_t)written;
-    }
-    return 0;
-}
-
 /* One attempt; returns an errno, ENOENT when the temporary name vanished. */
 static int write_once(const char *temp_dir, const char *path, const void *bytes, size_t n)
 {
     struct i8i_temp t;
     int failure = open_temp(&t, temp_dir);
     if (failure == 0)
-        failure = write_all(t.fd, bytes, n);
+        failure = i8i_write_all(t.fd, bytes, n);
     if (failure == 0)
         return commit_temp(&t, path);
     i8i_temp_abort(&t);

@@ -88,6 +88,54 @@ enum i8_status i8i_sync_directory(const char *path, struct i8_error *err)
     return st;
 }
 
+int i8i_write_all(int fd, const void *bytes, size_t n)
+{
+    const char *from = bytes;
+    while (n > 0) {
+        const ssize_t written = write(fd, from, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? errno : EIO;
+        from += written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+int i8i_write_all_at(int fd, const void *bytes, size_t n, uint64_t offset)
+{
+    const char *from = bytes;
+    while (n > 0) {
+        const ssize_t written = pwrite(fd, from, n, (off_t)offset);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? errno : EIO;
+        from += written;
+        offset += (uint64_t)written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+int i8i_read_all_at(size_t *got, int fd, void *bytes, size_t n, uint64_t offset)
+{
+    char *to = bytes;
+    *got = 0;
+    while (*got < n) {
+        const ssize_t part = pread(fd, to + *got, n - *got, (off_t)(offset + *got));
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part < 0)
+            return errno;
+        if (part == 0)
+            break;
+        *got += (size_t)part;
+    }
+    return 0;
+}
+
 enum i8_status i8i_read_file(char **out, size_t *length, const char *path, size_t cap,
                              struct i8_error *err)
 {

@@ -32,6 +32,14 @@ enum i8_status i8i_sync_directory(const char *path, struct i8_error *err) I8I_MU
 enum i8_status i8i_read_file(char **out, size_t *length, const char *path, size_t cap,
                              struct i8_error *err) I8I_MUST_CHECK;
 
+/* The whole of n bytes, however often the system cuts a call short or interrupts it.
+ * Returns 0 or an errno; a write that makes no progress is EIO. *got: what was read, n
+ * but for a file that ends before. write_all writes where the descriptor stands. */
+int i8i_write_all(int fd, const void *bytes, size_t n) I8I_MUST_CHECK;
+int i8i_write_all_at(int fd, const void *bytes, size_t n, uint64_t offset) I8I_MUST_CHECK;
+int i8i_read_all_at(size_t *got, int fd, void *bytes, size_t n,
+                    uint64_t offset) I8I_MUST_CHECK;
+
 struct i8i_outfile; /* one writer; pwrite from several threads is allowed */
 /* Creates PATH.part (truncating a stale one, unless keep_part). */
 enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,

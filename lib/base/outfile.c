@@ -119,18 +119,8 @@ enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, si
     uint64_t end;
     if (!i8i_add_u64(&end, offset, n) || end > INT64_MAX)
         return latch(f, EFBIG, "write", err);
-    const char *from = bytes;
-    while (n > 0) {
-        ssize_t written = pwrite(f->fd, from, n, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return latch(f, written < 0 ? errno : EIO, "write", err);
-        from += written;
-        offset += (uint64_t)written;
-        n -= (size_t)written;
-    }
-    return I8_OK;
+    const int failure = i8i_write_all_at(f->fd, bytes, n, offset);
+    return failure ? latch(f, failure, "write", err) : I8_OK;
 }
 
 enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,

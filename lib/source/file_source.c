@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "source/source.h"
 
@@ -19,23 +20,16 @@
 static enum i8_status file_read_at(struct i8i_source *s, void *dst, size_t n,
                                    uint64_t offset, struct i8_error *err)
 {
-    char *to = dst;
-    while (n > 0) {
-        ssize_t got = pread(s->fd, to, n, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return i8i_fail_errno(err, errno, "cannot read %s at byte %" PRIu64, s->name,
-                                  offset);
-        if (got == 0)
-            return i8i_fail(err, I8_ERR_DATA,
-                            "%s: ends at byte %" PRIu64 ", it had %" PRIu64
-                            " bytes when it was opened",
-                            s->name, offset, s->size);
-        to += got;
-        offset += (uint64_t)got;
-        n -= (size_t)got;
-    }
+    size_t got;
+    const int failure = i8i_read_all_at(&got, s->fd, dst, n, offset);
+    if (failure)
+        return i8i_fail_errno(err, failure, "cannot read %s at byte %" PRIu64, s->name,
+                              offset + got);
+    if (got < n)
+        return i8i_fail(err, I8_ERR_DATA,
+                        "%s: ends at byte %" PRIu64 ", it had %" PRIu64
+                        " bytes when it was opened",
+                        s->name, offset + got, s->size);
     return I8_OK;
 }
 
