@@ -304,6 +304,33 @@ START_TEST(dead_publisher)
 }
 END_TEST
 
+/* Another rank may publish while we read back what we have written. */
+START_TEST(read_back_while_another_publishes)
+{
+    const char *out = kept_path(dir, "out");
+    const struct i8_rank_group group = {.rank = 0, .count = 2};
+    struct conversion c = to("out");
+    struct i8i_convert_plan *plan;
+    struct i8i_staging *staging;
+    struct i8i_source *back;
+    c.options.ranks = &group;
+    ck_assert_int_eq(i8i_convert_plan_new(&plan, &c.options, &c.err), I8_OK);
+    ck_assert_int_eq(i8i_staging_open(&staging, plan, &c.err), I8_OK);
+    const char *name = plan->outputs[0].name;
+    char *part = i8i_staging_part_name(staging, 0);
+    ck_assert_ptr_nonnull(part);
+    ck_assert_int_eq(rename(part, kept_path(out, name)), 0);
+    ck_assert_msg(i8i_staging_read_back(&back, staging, 0, &c.err) == I8_OK, "%s",
+                  c.err.message);
+    ck_assert_uint_eq(back->size, plan->outputs[0].bytes);
+    i8i_source_close(back);
+    free(part);
+    i8i_staging_close(staging, false);
+    i8i_convert_plan_free(plan);
+    conversion_free(&c);
+}
+END_TEST
+
 START_TEST(refused)
 {
     const char *out = kept_path(dir, "out");
@@ -353,6 +380,7 @@ int main(void)
     tcase_add_test(c, alone_then_ranks_then_alone);
     tcase_add_loop_test(c, another_machine, 0, 2);
     tcase_add_test(c, dead_publisher);
+    tcase_add_test(c, read_back_while_another_publishes);
     tcase_add_test(c, refused);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

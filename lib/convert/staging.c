@@ -347,12 +347,14 @@ enum i8_status i8i_staging_make_durable(struct i8i_staging *s, struct i8_error *
 enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_staging *s,
                                      size_t output, struct i8_error *err)
 {
-    char *path = s->files[output]
-                     ? i8i_staging_part_name(s, output)
-                     : i8i_path_join(s->directory, s->plan->outputs[output].name);
+    const struct i8i_outfile *f = s->files[output];
+    char *path = f ? i8i_staging_part_name(s, output)
+                   : i8i_path_join(s->directory, s->plan->outputs[output].name);
     if (path == NULL)
         return i8i_nomem(err);
-    enum i8_status st = i8i_source_open_file(out, path, err);
+    /* By what is open, not by name: another rank may publish at any moment. */
+    enum i8_status st = f ? i8i_source_open_fd(out, i8i_outfile_fd(f), path, err)
+                          : i8i_source_open_file(out, path, err);
     free(path);
     return st;
 }

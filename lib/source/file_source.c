@@ -44,35 +44,46 @@ static void file_close(struct i8i_source *s)
 static const struct i8i_source_ops file_ops = {.read_at = file_read_at,
                                                .close = file_close};
 
-enum i8_status i8i_source_open_file(struct i8i_source **out, const char *path,
-                                    struct i8_error *err)
+/* Takes fd over, which may be -1 with the reason in errno. */
+static enum i8_status from_fd(struct i8i_source **out, int fd, const char *name,
+                              struct i8_error *err)
 {
+    const int failure = fd < 0 ? errno : 0;
     *out = NULL;
     struct i8i_source *s = i8i_calloc(1, sizeof *s);
-    if (s == NULL)
+    if (s == NULL) {
+        if (fd >= 0)
+            close(fd);
         return i8i_nomem(err);
-    *s = (struct i8i_source){.ops = &file_ops, .name = i8i_strdup(path), .fd = -1};
+    }
+    *s = (struct i8i_source){.ops = &file_ops, .name = i8i_strdup(name), .fd = fd};
     enum i8_status st = I8_OK;
     struct stat info;
-    if (s->name == NULL) {
+    if (s->name == NULL)
         st = i8i_nomem(err);
-        goto fail;
-    }
-    /* O_NONBLOCK: a named pipe is refused below instead of waiting for a writer. */
-    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (s->fd < 0 || fstat(s->fd, &info) != 0) {
-        st = i8i_fail_errno(err, errno, "cannot open %s", path);
-        goto fail;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        st = i8i_fail(err, I8_ERR_IO, "cannot read %s: %s, expected a file", path,
+    else if (fd < 0 || fstat(fd, &info) != 0)
+        st = i8i_fail_errno(err, failure ? failure : errno, "cannot open %s", name);
+    else if (!S_ISREG(info.st_mode))
+        st = i8i_fail(err, I8_ERR_IO, "cannot read %s: %s, expected a file", name,
                       S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe");
-        goto fail;
+    if (st != I8_OK) {
+        file_close(s);
+        return st;
     }
     s->size = (uint64_t)info.st_size;
     *out = s;
     return I8_OK;
-fail:
-    file_close(s);
-    return st;
+}
+
+enum i8_status i8i_source_open_file(struct i8i_source **out, const char *path,
+                                    struct i8_error *err)
+{
+    /* O_NONBLOCK: a named pipe is refused instead of waiting for a writer. */
+    return from_fd(out, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path, err);
+}
+
+enum i8_status i8i_source_open_fd(struct i8i_source **out, int fd, const char *name,
+                                  struct i8_error *err)
+{
+    return from_fd(out, fcntl(fd, F_DUPFD_CLOEXEC, 0), name, err);
 }

@@ -56,6 +56,10 @@ const char *i8i_source_sha256(const struct i8i_source *s);
 
 enum i8_status i8i_source_open_file(struct i8i_source **out, const char *path,
                                     struct i8_error *err) I8I_MUST_CHECK;
+/* The file that fd is open on for reading, whatever its name is by now; fd stays the
+ * caller's. `name` is for messages. */
+enum i8_status i8i_source_open_fd(struct i8i_source **out, int fd, const char *name,
+                                  struct i8_error *err) I8I_MUST_CHECK;
 
 struct i8i_tree;
 /* Sees one file of a tree; a failure ends the listing. */
