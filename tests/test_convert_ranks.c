@@ -113,6 +113,23 @@ static bool came_through(pid_t child)
     return WIFEXITED(status);
 }
 
+/* The name of the journal of a rank in a folder; kept. */
+static const char *rank_journal(const char *out, unsigned rank)
+{
+    char begin[64];
+    snprintf(begin, sizeof begin, I8I_RANK_JOURNAL_PREFIX "%05u-", rank);
+    DIR *d = opendir(out);
+    ck_assert_ptr_nonnull(d);
+    const char *found = NULL;
+    for (const struct dirent *e; !found && (e = readdir(d));) {
+        if (strncmp(e->d_name, begin, strlen(begin)) == 0)
+            found = kept_path("", e->d_name);
+    }
+    closedir(d);
+    ck_assert_ptr_nonnull(found);
+    return found;
+}
+
 /* ---- */
 
 /* Every unit is in exactly one part, and the parts are even. */
@@ -199,7 +216,8 @@ START_TEST(all_at_once_twice)
 END_TEST
 
 /* Ranks die at random moments and are started again, until all have come through; their
- * number may change on the way, and a process alone may take over. */
+ * number may change on the way, and a process alone may take over. One that was killed
+ * after another had published may have left something: the next start clears that. */
 START_TEST(killed_at_any_moment)
 {
     enum { MOST = 5 };
@@ -219,6 +237,27 @@ START_TEST(killed_at_any_moment)
         for (unsigned i = 0; i < count; i++)
             came_through(children[i]);
     }
+    ck_assert(run_rank(out, 0, 2));
+    assert_as_expected(out);
+}
+END_TEST
+
+/* A rank that opens its files while another publishes makes .part files anew; if it is
+ * killed then, they stay until a rank finds all done. */
+START_TEST(killed_after_publication)
+{
+    const char *out = kept_path(dir, "out");
+    ck_assert(!run_rank(out, 0, 2));
+    const char *journal = rank_journal(out, 0);
+    size_t n;
+    char *text = (char *)file_text(out, journal, &n);
+    ck_assert(run_rank(out, 1, 2));
+    assert_as_expected(out);
+    free(scratch_write(out, journal, text, n));
+    free(scratch_write(out, I8I_PUBLISHER_NAME, "b", 1));
+    free(scratch_write(out, "config.json.part", "{", 1));
+    free(scratch_write(out, "model-00003-of-00005.safetensors.part", text, n));
+    ck_assert(run_rank(out, 1, 2));
     assert_as_expected(out);
 }
 END_TEST
@@ -244,23 +283,6 @@ START_TEST(alone_then_ranks_then_alone)
     assert_as_expected(out);
 }
 END_TEST
-
-/* The name of the journal of a rank in a folder; kept. */
-static const char *rank_journal(const char *out, unsigned rank)
-{
-    char begin[64];
-    snprintf(begin, sizeof begin, I8I_RANK_JOURNAL_PREFIX "%05u-", rank);
-    DIR *d = opendir(out);
-    ck_assert_ptr_nonnull(d);
-    const char *found = NULL;
-    for (const struct dirent *e; !found && (e = readdir(d));) {
-        if (strncmp(e->d_name, begin, strlen(begin)) == 0)
-            found = kept_path("", e->d_name);
-    }
-    closedir(d);
-    ck_assert_ptr_nonnull(found);
-    return found;
-}
 
 /* As if the journal had been written on another machine. */
 static void make_foreign(const char *out, const char *name, bool with_marks)
@@ -377,6 +399,7 @@ int main(void)
     tcase_add_test(c, all_at_once);
     tcase_add_test(c, all_at_once_twice);
     tcase_add_loop_test(c, killed_at_any_moment, 0, 10);
+    tcase_add_test(c, killed_after_publication);
     tcase_add_test(c, alone_then_ranks_then_alone);
     tcase_add_loop_test(c, another_machine, 0, 2);
     tcase_add_test(c, dead_publisher);

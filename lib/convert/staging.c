@@ -378,6 +378,14 @@ static void remove_folders(const struct i8i_staging *s)
 void i8i_staging_remove_traces(const struct i8i_staging *s)
 {
     i8i_journals_remove(s->directory, NULL);
+    for (size_t i = 0; i < s->plan->n_outputs; i++) {
+        char *part = i8i_staging_part_name(s, i);
+        if (part)
+            unlink(part);
+        free(part);
+        if (s->plan->outputs[i].packed)
+            (void)remove_plain_part(s, i, NULL);
+    }
     char *publisher = i8i_path_join(s->directory, I8I_PUBLISHER_NAME);
     if (publisher)
         unlink(publisher);

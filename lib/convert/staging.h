@@ -60,7 +60,8 @@ void i8i_staging_close(struct i8i_staging *s, bool keep);
 /* No rank is at work any more: removes .part files and journals of all. */
 void i8i_staging_discard(struct i8i_staging *s);
 
-/* Removes the journals and the publisher's mark beside a finished conversion. */
+/* Removes what is no part of a finished conversion: journals, the publisher's mark, and
+ * .part files, which a rank that came too late has made anew if it was killed then. */
 void i8i_staging_remove_traces(const struct i8i_staging *s);
 
 /* DIR/NAME.part of an output; NULL without memory. Caller frees. */

@@ -28,7 +28,7 @@ class Rule:
         if not on:
             raise ValueError(f"{self.fault}: 'on' must say which requests")
         self.on = (on,) if isinstance(on, str) else tuple(on)
-        self.seen = 0
+        self.seen = self.met = 0
         self.random = random.Random(settings.get("seed", 0))
 
     def get(self, key, default=None):
@@ -58,7 +58,9 @@ class Rule:
         number = self.seen - 1 - s.get("skip", 0)
         if number < 0 or number >= s.get("times", 1 << 62):
             return False
-        return self.random.random() < s.get("probability", 1)
+        hit = self.random.random() < s.get("probability", 1)
+        self.met += hit
+        return hit
 
 
 class Rules:
@@ -81,6 +83,12 @@ class Rules:
         """Takes out the rules that are for this repository alone."""
         with self._lock:
             self._rules = [r for r in self._rules if r.get("repo") != repo]
+
+    def met(self, repo):
+        """How many requests were spoilt by the rules that are for this repository alone:
+        those under way too, which the log does not have yet."""
+        with self._lock:
+            return sum(r.met for r in self._rules if r.get("repo") == repo)
 
     def _refresh(self):
         try:
