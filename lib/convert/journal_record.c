@@ -109,16 +109,22 @@ static bool take_line(struct i8i_record *record, const char *line, bool trusted,
     return line[0] == 's' || line[0] == 'b';
 }
 
-/* How much of the text was synced together with the data: the last mark's word. */
+/* How much of the text was synced together with the data: the last mark's word. Each mark
+ * ends with its line while it is parsed: sscanf measures all that it is given, and of a
+ * large journal that would be the rest, again and again. */
 static uint64_t durable_length(char *text, size_t length)
 {
     uint64_t durable = 0, at;
     for (char *line = text, *end;
          (end = memchr(line, '\n', length - (size_t)(line - text))); line = end + 1) {
-        char after;
-        if (sscanf(line, "s %" SCNu64 "%c", &at, &after) == 2 && after == '\n' &&
+        int n = 0;
+        if (line[0] != 's')
+            continue;
+        *end = '\0';
+        if (sscanf(line, "s %" SCNu64 "%n", &at, &n) == 1 && line + n == end &&
             at <= (uint64_t)(line - text))
             durable = at;
+        *end = '\n';
     }
     return durable;
 }
