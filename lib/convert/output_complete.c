@@ -99,7 +99,7 @@ enum i8_status i8i_output_is_complete(bool *complete, struct i8i_convert_plan *p
     /* Something else under the name, or unreadable: the usual checks judge it. */
     if (st == I8_OK && i8i_is_file(path) &&
         i8i_read_file(&text, &length, path, MAX_MANIFEST_BYTES, NULL) == I8_OK &&
-        i8i_json_read_file(&doc, path, MAX_MANIFEST_BYTES, NULL) == I8_OK) {
+        i8i_json_parse(&doc, text, length, path, NULL) == I8_OK) {
         take_packed(p, doc);
         if (all_there(p) && take_digests(p, doc))
             st = compare(complete, p, text, length, err);
