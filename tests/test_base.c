@@ -458,6 +458,74 @@ START_TEST(failed_output_leaves_nothing)
 }
 END_TEST
 
+static void check_text(const char *path, const char *expected)
+{
+    char *text;
+    size_t n;
+    ck_assert_int_eq(i8i_read_file(&text, &n, path, 64, NULL), I8_OK);
+    ck_assert_str_eq(text, expected);
+    free(text);
+}
+
+static struct i8i_outfile *open_shared(const char *path, const char *text)
+{
+    struct i8i_outfile *f;
+    struct i8_error err = {0};
+    ck_assert_int_eq(i8i_outfile_open_shared(&f, path, &err), I8_OK);
+    ck_assert_int_eq(i8i_outfile_write(f, text, strlen(text), &err), I8_OK);
+    return f;
+}
+
+/* Two processes fill a file, and both give it its name. */
+START_TEST(shared_output_is_named_once)
+{
+    struct i8_error err = {0};
+    char *path = i8i_path_join(dir, "s"), *part = i8i_path_join(dir, "s.part");
+    for (int replace = 0; replace < 2; replace++) {
+        struct i8i_outfile *a = open_shared(path, "whole"), *b = open_shared(path, "who");
+        ck_assert_int_eq(i8i_outfile_commit_shared(a, replace, &err), I8_OK);
+        ck_assert_int_eq(i8i_outfile_commit_shared(b, replace, &err), I8_OK);
+        check_text(path, "whole");
+        ck_assert(!i8i_is_file(part));
+        if (!replace) { /* another file is there, of another size */
+            a = open_shared(path, "newer one");
+            ck_assert_int_eq(i8i_outfile_commit_shared(a, false, &err), I8_ERR_IO);
+            check_text(path, "whole");
+            check_text(part, "newer one");
+            ck_assert_int_eq(unlink(part), 0);
+        }
+    }
+    free(part);
+    free(path);
+}
+END_TEST
+
+/* A third one comes when it has its name, and makes the .part file anew. */
+START_TEST(shared_output_is_not_replaced_by_a_strangers)
+{
+    struct i8_error err = {0};
+    char *path = i8i_path_join(dir, "t"), *part = i8i_path_join(dir, "t.part");
+    for (int replace = 0; replace < 2; replace++) {
+        struct i8i_outfile *a = open_shared(path, "whole"), *b = open_shared(path, "");
+        ck_assert_int_eq(i8i_outfile_commit_shared(a, replace, &err), I8_OK);
+        struct i8i_outfile *late = open_shared(path, "empty");
+        ck_assert_int_eq(i8i_outfile_commit_shared(b, replace, &err), I8_OK);
+        check_text(path, "whole");
+        ck_assert(!i8i_is_file(part));
+        i8i_outfile_abort(late, true);
+    }
+    /* Ours is nowhere. */
+    struct i8i_outfile *a = open_shared(path, "mine");
+    ck_assert_int_eq(unlink(part), 0);
+    i8i_outfile_abort(open_shared(path, "0000"), true);
+    ck_assert_int_eq(i8i_outfile_commit_shared(a, true, &err), I8_ERR_IO);
+    check_text(path, "whole");
+    check_text(part, "0000");
+    free(part);
+    free(path);
+}
+END_TEST
+
 START_TEST(planted_links_are_not_followed)
 {
     struct i8i_outfile *f;
@@ -515,6 +583,8 @@ int main(void)
     tcase_add_checked_fixture(t, make_dir, remove_dir);
     tcase_add_test(t, output_appears_whole);
     tcase_add_test(t, failed_output_leaves_nothing);
+    tcase_add_test(t, shared_output_is_named_once);
+    tcase_add_test(t, shared_output_is_not_replaced_by_a_strangers);
     tcase_add_test(t, planted_links_are_not_followed);
     tcase_add_test(t, directories);
     suite_add_tcase(s, t);

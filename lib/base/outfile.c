@@ -148,7 +148,8 @@ static enum i8_status sync_parent(const char *path, struct i8_error *err)
     return st;
 }
 
-static enum i8_status commit(struct i8i_outfile *f, bool keep_part, struct i8_error *err)
+/* The last chance of a write to fail: then the descriptor is closed. */
+static enum i8_status settle(struct i8i_outfile *f, struct i8_error *err)
 {
     enum i8_status st = latched(f, err);
     if (st == I8_OK && fsync(f->fd) != 0)
@@ -157,6 +158,12 @@ static enum i8_status commit(struct i8i_outfile *f, bool keep_part, struct i8_er
     if (close(f->fd) != 0 && st == I8_OK)
         st = latch(f, errno, "close", err);
     f->fd = -1;
+    return st;
+}
+
+static enum i8_status commit(struct i8i_outfile *f, bool keep_part, struct i8_error *err)
+{
+    enum i8_status st = settle(f, err);
     if (st == I8_OK && rename(f->part, f->path) != 0)
         st = i8i_fail_errno(err, errno, "cannot rename %s to %s", f->part, f->path);
     if (st == I8_OK) {
@@ -178,30 +185,52 @@ enum i8_status i8i_outfile_commit_or_keep(struct i8i_outfile *f, struct i8_error
     return commit(f, true, err);
 }
 
+/* Renames the .part file if it is the one that we have written; returns 0 or an errno.
+ * ESTALE: ours has its name already, and another process has made the .part file anew. */
+static int rename_ours(const struct i8i_outfile *f, const struct stat *ours, bool replace)
+{
+    struct stat part;
+    if (lstat(f->part, &part) != 0)
+        return errno;
+    if (part.st_dev != ours->st_dev || part.st_ino != ours->st_ino)
+        return ESTALE;
+    const unsigned how = replace ? 0 : RENAME_NOREPLACE;
+    if (renameat2(AT_FDCWD, f->part, AT_FDCWD, f->path, how) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return errno;
+    /* Not every file system can tell: then the name is looked at first. */
+    if (access(f->path, F_OK) == 0)
+        return EEXIST;
+    return rename(f->part, f->path) == 0 ? 0 : errno;
+}
+
+/* It is well, too, if another process has done it. */
+static enum i8_status publish(const struct i8i_outfile *f, const struct stat *ours,
+                              bool replace, struct i8_error *err)
+{
+    struct stat there;
+    const int failure = rename_ours(f, ours, replace);
+    if (failure == 0)
+        return I8_OK;
+    if ((failure != ENOENT && failure != EEXIST && failure != ESTALE) ||
+        stat(f->path, &there) != 0 || there.st_size != ours->st_size)
+        return i8i_fail_errno(err, failure, "cannot rename %s to %s", f->part, f->path);
+    if (failure != ENOENT)
+        unlink(f->part);
+    return I8_OK;
+}
+
 enum i8_status i8i_outfile_commit_shared(struct i8i_outfile *f, bool replace,
                                          struct i8_error *err)
 {
-    enum i8_status st = latched(f, err);
-    if (st == I8_OK && fsync(f->fd) != 0)
-        st = latch(f, errno, "sync", err);
-    const unsigned how = replace ? 0 : RENAME_NOREPLACE;
-    int failure = 0;
-    if (st == I8_OK && renameat2(AT_FDCWD, f->part, AT_FDCWD, f->path, how) != 0)
-        failure = errno;
-    /* Not every file system can tell: then the name is looked at first. */
-    if (failure == EINVAL || failure == ENOSYS) {
-        failure = access(f->path, F_OK) == 0 ? EEXIST : 0;
-        if (failure == 0 && rename(f->part, f->path) != 0)
-            failure = errno;
-    }
-    struct stat ours, there;
-    const bool there_already = (failure == ENOENT || failure == EEXIST) &&
-                               stat(f->path, &there) == 0 && fstat(f->fd, &ours) == 0 &&
-                               there.st_size == ours.st_size;
-    if (failure == EEXIST && there_already)
-        unlink(f->part);
-    else if (failure != 0 && !there_already)
-        st = i8i_fail_errno(err, failure, "cannot rename %s to %s", f->part, f->path);
+    struct stat ours; /* known only as long as it is open */
+    enum i8_status st =
+        fstat(f->fd, &ours) == 0 ? I8_OK : latch(f, errno, "look at", err);
+    if (st == I8_OK)
+        st = settle(f, err);
+    if (st == I8_OK)
+        st = publish(f, &ours, replace, err);
     if (st == I8_OK)
         st = sync_parent(f->path, err);
     destroy(f);
