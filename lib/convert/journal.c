@@ -117,9 +117,7 @@ enum i8_status i8i_journal_mark_durable(struct i8i_journal *j, uint64_t position
 
 enum i8_status i8i_journal_mark_publishing(struct i8i_journal *j, struct i8_error *err)
 {
-    enum i8_status st = i8i_journal_mark_durable(j, i8i_journal_position(j), err);
-    if (st == I8_OK)
-        st = append(j, "p\n", err);
+    enum i8_status st = append(j, "p\n", err);
     if (st == I8_OK)
         st = i8i_journal_mark_durable(j, i8i_journal_position(j), err);
     if (st == I8_OK)

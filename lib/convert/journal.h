@@ -68,7 +68,7 @@ enum i8_status i8i_journal_add_packed(struct i8i_journal *j, size_t output,
 uint64_t i8i_journal_position(struct i8i_journal *j);
 enum i8_status i8i_journal_mark_durable(struct i8i_journal *j, uint64_t position,
                                         struct i8_error *err) I8I_MUST_CHECK;
-/* All data is complete and on the disk; files begin to get their names. */
+/* All data is complete and marked as durable; files begin to get their names. */
 enum i8_status i8i_journal_mark_publishing(struct i8i_journal *j,
                                            struct i8_error *err) I8I_MUST_CHECK;
 bool i8i_journal_is_publishing(const struct i8i_journal *j);

@@ -105,7 +105,7 @@ static enum i8_status publish(struct i8i_staging *s, const char *manifest_path,
 enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
                                    size_t manifest_bytes, struct i8_error *err)
 {
-    enum i8_status st = i8i_staging_sync(s, err);
+    enum i8_status st = i8i_staging_make_durable(s, err);
     if (st == I8_OK)
         st = i8i_journal_mark_publishing(s->journal, err);
     char *path = i8i_path_join(s->directory, I8I_MANIFEST_NAME);

@@ -324,7 +324,8 @@ enum i8_status i8i_staging_open(struct i8i_staging **out, struct i8i_convert_pla
 
 /* ---- closing ---- */
 
-enum i8_status i8i_staging_sync(struct i8i_staging *s, struct i8_error *err)
+/* Flushes all data written so far to disk. */
+static enum i8_status sync_files(struct i8i_staging *s, struct i8_error *err)
 {
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         if (s->files[i] && fdatasync(i8i_outfile_fd(s->files[i])) != 0)
@@ -337,7 +338,7 @@ enum i8_status i8i_staging_sync(struct i8i_staging *s, struct i8_error *err)
 enum i8_status i8i_staging_make_durable(struct i8i_staging *s, struct i8_error *err)
 {
     const uint64_t position = i8i_journal_position(s->journal);
-    enum i8_status st = i8i_staging_sync(s, err);
+    enum i8_status st = sync_files(s, err);
     /* A .part file that is not in its directory after a power cut is no file. */
     if (st == I8_OK)
         st = i8i_sync_directory(s->directory, err);

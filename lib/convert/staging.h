@@ -36,9 +36,6 @@ enum i8_status i8i_staging_refresh(struct i8i_staging *s,
 /* Syncs all data, then says in the journal that what stands there is on the disk. */
 enum i8_status i8i_staging_make_durable(struct i8i_staging *s,
                                         struct i8_error *err) I8I_MUST_CHECK;
-/* Flushes all data written so far to disk. */
-enum i8_status i8i_staging_sync(struct i8i_staging *s,
-                                struct i8_error *err) I8I_MUST_CHECK;
 /* Opens an output for reading, wherever it stands by now. */
 enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_staging *s,
                                      size_t output, struct i8_error *err) I8I_MUST_CHECK;
