@@ -27,7 +27,6 @@ struct i8i_journal {
     int fd;
     pthread_mutex_t lock;
     uint64_t length;
-    bool publishing;
 };
 
 bool i8i_is_journal_name(const char *name)
@@ -118,16 +117,7 @@ enum i8_status i8i_journal_mark_durable(struct i8i_journal *j, uint64_t position
 enum i8_status i8i_journal_mark_publishing(struct i8i_journal *j, struct i8_error *err)
 {
     enum i8_status st = append(j, "p\n", err);
-    if (st == I8_OK)
-        st = i8i_journal_mark_durable(j, i8i_journal_position(j), err);
-    if (st == I8_OK)
-        j->publishing = true;
-    return st;
-}
-
-bool i8i_journal_is_publishing(const struct i8i_journal *j)
-{
-    return j->publishing;
+    return st == I8_OK ? i8i_journal_mark_durable(j, i8i_journal_position(j), err) : st;
 }
 
 /* ---- opening ---- */
@@ -162,10 +152,8 @@ static enum i8_status go_on(struct i8i_journal *j, const char *header, bool disc
         discard = true;
     if (st == I8_OK && !discard)
         st = i8i_record_take(&record, text, &length, j->path, id, err);
-    if (st == I8_OK) {
-        j->publishing = record.publishing;
+    if (st == I8_OK)
         st = discard ? start(j, header, err) : cut(j, length, err);
-    }
     i8i_record_free(&record);
     free(text);
     return st;

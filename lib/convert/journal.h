@@ -71,6 +71,5 @@ enum i8_status i8i_journal_mark_durable(struct i8i_journal *j, uint64_t position
 /* All data is complete and marked as durable; files begin to get their names. */
 enum i8_status i8i_journal_mark_publishing(struct i8i_journal *j,
                                            struct i8_error *err) I8I_MUST_CHECK;
-bool i8i_journal_is_publishing(const struct i8i_journal *j);
 
 #endif

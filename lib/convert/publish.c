@@ -108,6 +108,7 @@ enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
     enum i8_status st = i8i_staging_make_durable(s, err);
     if (st == I8_OK)
         st = i8i_journal_mark_publishing(s->journal, err);
+    s->record.publishing = s->record.publishing || st == I8_OK;
     char *path = i8i_path_join(s->directory, I8I_MANIFEST_NAME);
     if (st == I8_OK && path == NULL)
         st = i8i_nomem(err);

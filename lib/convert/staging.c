@@ -409,8 +409,7 @@ void i8i_staging_close(struct i8i_staging *s, bool keep)
         return;
     /* Once files have begun to get their names, only going on makes sense; what is shared
      * is not ours alone to remove. */
-    keep = keep || s->shared || (s->journal && s->record.publishing) ||
-           (s->journal && i8i_journal_is_publishing(s->journal));
+    keep = keep || s->shared || (s->journal && s->record.publishing);
     bool unfinished = s->journal != NULL;
     for (size_t i = 0; s->files && i < s->plan->n_outputs; i++)
         i8i_outfile_abort(s->files[i], keep);
