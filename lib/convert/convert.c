@@ -169,7 +169,7 @@ static enum i8_status pack(struct i8i_conversion *r, struct i8_error *err)
 {
     unsigned jobs;
     uint64_t memory;
-    (void)i8i_pipeline_pack_size(&jobs, &memory, r->plan);
+    (void)i8i_pack_size(&jobs, &memory, r->plan);
     return i8i_pack_outputs(r->staging, jobs ? jobs : 1, err);
 }
 

@@ -13,5 +13,7 @@ lib_libint8core_la_SOURCES += lib/convert/advice.c lib/convert/companions.c \
   lib/convert/packing.c lib/convert/publish.c lib/convert/publisher.c \
   lib/convert/publisher.h lib/convert/rank_run.c lib/convert/rank_run.h \
   lib/convert/remote_inputs.c lib/convert/remote_inputs.h lib/convert/shards.c \
+  lib/convert/sizing.c lib/convert/sizing.h \
   lib/convert/staging.c lib/convert/staging.h lib/convert/tensor_policy.c \
-  lib/convert/tied_copies.c lib/convert/unpack_plan.c lib/convert/work_block.c lib/convert/work_block.h
+  lib/convert/tied_copies.c lib/convert/unpack_plan.c lib/convert/work_block.c lib/convert/work_block.h \
+  lib/convert/worklist.c lib/convert/worklist.h

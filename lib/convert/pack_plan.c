@@ -144,14 +144,3 @@ void i8i_output_show_plain(struct i8i_output_file *f)
     f->name = f->plain_name;
     f->bytes = f->plain_bytes;
 }
-
-void i8i_pack_size(unsigned *jobs, uint64_t *bytes, const struct i8i_convert_plan *p,
-                   uint64_t room)
-{
-    /* Its content, the encoder, and two frames on their way to the file. */
-    const uint64_t job =
-        I8I_FRAME_BYTES + p->encoder_bytes + 2 * i8i_zstd_bound(I8I_FRAME_BYTES);
-    if (room > 0 && *jobs > room / job)
-        *jobs = (unsigned)(room / job);
-    *bytes = (*jobs ? *jobs : 1) * job;
-}

@@ -31,11 +31,6 @@ uint64_t i8i_packed_most_bytes(const struct i8i_output_file *f);
 void i8i_output_show_packed(struct i8i_output_file *f, uint64_t bytes);
 void i8i_output_show_plain(struct i8i_output_file *f);
 
-/* How many of `jobs` threads may pack in `room` bytes (0: any), and what they take. With
- * not even room for one, *jobs is 0 and *bytes what one takes. */
-void i8i_pack_size(unsigned *jobs, uint64_t *bytes, const struct i8i_convert_plan *p,
-                   uint64_t room);
-
 /* Packs every shard that is not packed yet; all must be complete. Each is journaled when
  * it is on the disk, and its plain form removed. */
 enum i8_status i8i_pack_outputs(struct i8i_staging *s, unsigned jobs,

@@ -15,32 +15,20 @@
 #include "config.h"
 
 #include "base/pool.h"
-#include "base/size.h"
 #include "convert/completion.h"
 #include "convert/hashing.h"
-#include "convert/packed.h"
 #include "convert/pipeline.h"
 #include "convert/remote_inputs.h"
 #include "convert/work_block.h"
+#include "convert/worklist.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Two buffers a thread, in a core's own cache together. */
-#define DEFAULT_BLOCK_BYTES ((size_t)512 << 10)
-#define LEAST_BLOCK_BYTES   ((size_t)64 << 10)
-/* Long enough that the lock and a journal line cost nothing, short enough that little is
- * lost when the process is killed. */
-#define DEFAULT_ITEM_BYTES (UINT64_C(8) << 20)
 #define DEFAULT_SYNC_BYTES (UINT64_C(2) << 30)
-/* What is kept of a piece, and of a range that an earlier run has done. */
-#define PIECE_BYTES ((uint64_t)64)
-#define RANGE_BYTES ((uint64_t)128)
-#define JOB_BYTES   (((uint64_t)64 << 10) + I8I_BLOCK_SCALES * sizeof(float))
 
 struct pipeline {
     struct i8i_convert_plan *plan;
@@ -57,12 +45,7 @@ struct pipeline {
     unsigned active;       /* threads at work outside the lock */
     struct i8_error error; /* the first failure; status I8_OK: none */
 
-    size_t piece; /* the next unit to hand out */
-    uint64_t unit;
-    struct i8i_place end;                /* where to stop */
-    const struct i8i_range *done_before; /* disjoint; from next_done on they lie ahead */
-    size_t n_done_before, next_done;
-
+    struct i8i_worklist list;
     struct i8i_completion completion;
     struct i8i_hashing hashing;
     uint64_t most_lag; /* bytes of source that are read but not hashed */
@@ -91,51 +74,6 @@ static uint64_t piece_bytes(const struct i8i_piece *piece, uint64_t units)
 
 /* ---- handing out work (under the lock) ---- */
 
-/* Where this run's units of the piece that is being handed out end. */
-static uint64_t units_end(const struct pipeline *l)
-{
-    return l->piece < l->end.piece    ? l->plan->pieces[l->piece].units
-           : l->piece == l->end.piece ? l->end.unit
-                                      : 0;
-}
-
-static bool all_handed_out(const struct pipeline *l)
-{
-    return l->piece >= l->plan->n_pieces || l->piece > l->end.piece ||
-           (l->piece == l->end.piece && l->unit >= l->end.unit);
-}
-
-static bool next_range(struct pipeline *l, struct i8i_range *range)
-{
-    const struct i8i_convert_plan *p = l->plan;
-    for (; !all_handed_out(l); l->piece++, l->unit = 0) {
-        const struct i8i_piece *piece = &p->pieces[l->piece];
-        uint64_t end = units_end(l);
-        while (l->next_done < l->n_done_before) {
-            const struct i8i_range *d = &l->done_before[l->next_done];
-            if (d->piece > l->piece || (d->piece == l->piece && d->first > l->unit)) {
-                if (d->piece == l->piece)
-                    end = d->first;
-                break;
-            }
-            if (d->piece == l->piece && d->first + d->count > l->unit)
-                l->unit = d->first + d->count;
-            l->next_done++;
-        }
-        if (l->unit >= units_end(l))
-            continue;
-        if (end > units_end(l))
-            end = units_end(l);
-        uint64_t most = l->item_bytes / (piece->unit_in ? piece->unit_in : 1);
-        most = most ? most : 1;
-        *range = (struct i8i_range){.piece = l->piece, .first = l->unit};
-        range->count = end - l->unit < most ? end - l->unit : most;
-        l->unit += range->count;
-        return true;
-    }
-    return false;
-}
-
 /* How far a file may be hashed: an output as far as it is complete, an input to where the
  * reading has come, so that the disk is asked once. */
 static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
@@ -144,13 +82,13 @@ static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
     const struct i8i_convert_plan *p = l->plan;
     if (output)
         return i8i_completion_up_to(&l->completion, file);
-    if (all_handed_out(l) || p->pieces[l->piece].input > file)
+    if (i8i_worklist_is_empty(&l->list) || p->pieces[l->list.piece].input > file)
         return p->inputs[file].bytes;
-    const struct i8i_piece *piece = &p->pieces[l->piece];
+    const struct i8i_piece *piece = &p->pieces[l->list.piece];
     if (piece->input < file)
         return 0;
     /* A strided tensor may be larger than the bytes that it lies in. */
-    const uint64_t end = piece->source_offset + piece_bytes(piece, l->unit);
+    const uint64_t end = piece->source_offset + piece_bytes(piece, l->list.unit);
     return end < p->inputs[file].bytes ? end : p->inputs[file].bytes;
 }
 
@@ -167,11 +105,11 @@ static uint64_t place_of(const struct i8i_convert_plan *p, size_t index, uint64_
 /* Bytes of source that have been read and are not hashed. */
 static uint64_t hashing_lag(const struct pipeline *l)
 {
-    if (all_handed_out(l))
+    if (i8i_worklist_is_empty(&l->list))
         return 0;
-    const struct i8i_piece *piece = &l->plan->pieces[l->piece];
+    const struct i8i_piece *piece = &l->plan->pieces[l->list.piece];
     return i8i_hashing_lag(&l->hashing, piece->input,
-                           piece->source_offset + piece_bytes(piece, l->unit));
+                           piece->source_offset + piece_bytes(piece, l->list.unit));
 }
 
 /* What has been read must stay in the window until the slowest thread, and the hashing,
@@ -179,10 +117,10 @@ static uint64_t hashing_lag(const struct pipeline *l)
  * been the next task. */
 static bool too_far_ahead(const struct pipeline *l)
 {
-    if (l->window == 0 || l->active == 0 || all_handed_out(l))
+    if (l->window == 0 || l->active == 0 || i8i_worklist_is_empty(&l->list))
         return false;
     const uint64_t most = i8i_window_lag(l->window);
-    const uint64_t here = place_of(l->plan, l->piece, l->unit);
+    const uint64_t here = place_of(l->plan, l->list.piece, l->list.unit);
     for (unsigned i = 0; i < l->jobs; i++)
         if (l->reading[i] != NOT_READING && here > l->reading[i] &&
             here - l->reading[i] > most)
@@ -203,7 +141,7 @@ static struct task next_task(struct pipeline *l)
         t.kind = TASK_HASH;
     else if (too_far_ahead(l))
         t.kind = TASK_WAIT;
-    else if (next_range(l, &t.range))
+    else if (i8i_worklist_next(&l->list, &t.range, l->item_bytes))
         t.kind = TASK_RANGE;
     else if (i8i_hashing_next(h, &t.hash, false, 0, hashable_up_to, l))
         t.kind = TASK_HASH;
@@ -316,20 +254,6 @@ static void work(void *ctx, size_t item, unsigned thread)
 
 /* ---- before and after ---- */
 
-bool i8i_pipeline_pack_size(unsigned *jobs, uint64_t *memory_bytes,
-                            const struct i8i_convert_plan *plan)
-{
-    const struct i8_convert_options *o = plan->options;
-    const uint64_t fixed = I8I_BASE_BYTES + plan->table_bytes;
-    uint64_t room = 0;
-    if (o->ram_bytes > 0)
-        room = o->ram_bytes > fixed ? o->ram_bytes - fixed : 1;
-    *jobs = o->jobs ? o->jobs : i8i_processors();
-    i8i_pack_size(jobs, memory_bytes, plan, room);
-    *memory_bytes += fixed;
-    return *jobs > 0;
-}
-
 static void bound_lag(struct pipeline *l)
 {
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
@@ -342,111 +266,49 @@ static void bound_lag(struct pipeline *l)
     l->most_lag = l->largest_output < quarter ? l->largest_output : quarter;
 }
 
-enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
-                                 uint64_t *memory_bytes,
-                                 const struct i8i_convert_plan *plan,
-                                 const struct i8i_convert_tuning *tuning,
-                                 struct i8_error *err)
+/* Books what is done already, and what is left. */
+static enum i8_status take_over(struct pipeline *l, const struct i8i_division *part,
+                                struct i8_error *err)
 {
-    const struct i8_convert_options *o = plan->options;
-    const uint64_t item = tuning->item_bytes ? tuning->item_bytes : DEFAULT_ITEM_BYTES;
-    *jobs = o->jobs ? o->jobs : i8i_processors();
-    const uint64_t fixed = I8I_BASE_BYTES + plan->table_bytes +
-                           i8i_read_ahead_window(plan) + plan->n_pieces * PIECE_BYTES +
-                           (plan->source_bytes / item + plan->n_pieces) * RANGE_BYTES +
-                           i8i_frame_cache_memory(plan->model->checkpoint->frames, *jobs);
-    *block_bytes = tuning->block_bytes ? tuning->block_bytes : DEFAULT_BLOCK_BYTES;
-    if (o->ram_bytes > 0) {
-        const uint64_t least = 2 * LEAST_BLOCK_BYTES + JOB_BYTES;
-        char have[I8I_SIZE_TEXT], need[I8I_SIZE_TEXT];
-        if (o->ram_bytes < fixed + least)
-            return i8i_fail(
-                err, I8_ERR_ARG, "--ram %s: this conversion needs at least %s",
-                i8i_size_text(have, o->ram_bytes), i8i_size_text(need, fixed + least));
-        const uint64_t room = o->ram_bytes - fixed;
-        if (*jobs > room / least)
-            *jobs = (unsigned)(room / least);
-        const uint64_t block = (room / *jobs - JOB_BYTES) / 2;
-        if (*block_bytes > block)
-            *block_bytes = (size_t)block & ~(size_t)4095;
+    const struct i8i_convert_plan *plan = l->plan;
+    enum i8_status st = i8i_worklist_init(&l->list, l->staging, part, err);
+    if (st != I8_OK)
+        return st;
+    for (size_t i = 0; i < plan->n_pieces; i++) {
+        const struct i8i_piece *piece = &plan->pieces[i];
+        const struct i8i_range all = {.piece = i, .count = piece->units};
+        l->total_bytes += piece_bytes(piece, i8i_worklist_units_of_part(&l->list, &all));
+        l->left_bytes += piece_bytes(piece, piece->units);
     }
-    *memory_bytes = fixed + *jobs * (2 * (uint64_t)*block_bytes + JOB_BYTES);
-    if (plan->pack_level == 0)
-        return I8_OK;
-    unsigned packers;
-    uint64_t bytes;
-    if (!i8i_pipeline_pack_size(&packers, &bytes, plan)) {
-        char have[I8I_SIZE_TEXT], need[I8I_SIZE_TEXT];
-        return i8i_fail(err, I8_ERR_ARG, "--ram %s: compressing needs at least %s",
-                        i8i_size_text(have, o->ram_bytes), i8i_size_text(need, bytes));
-    }
-    if (*memory_bytes < bytes)
-        *memory_bytes = bytes;
-    return I8_OK;
-}
-
-/* The part of a recorded range that counts: a range of this plan, of a file that is still
- * there, and not counted by the one before it (ranks may have done things twice). */
-static bool usable_range(struct i8i_range *r, const struct pipeline *l,
-                         const struct i8i_range *before)
-{
-    if (r->piece >= l->plan->n_pieces)
-        return false;
-    const struct i8i_piece *piece = &l->plan->pieces[r->piece];
-    if (r->first > piece->units || r->count > piece->units - r->first ||
-        !l->staging->resumed[piece->output])
-        return false;
-    const uint64_t from =
-        before && before->piece == r->piece ? before->first + before->count : 0;
-    if (r->first + r->count <= from)
-        return false;
-    if (r->first < from) {
-        r->count -= from - r->first;
-        r->first = from;
-    }
-    return r->count > 0;
-}
-
-/* How many of the range's bytes lie in this run's part. */
-static uint64_t bytes_of_ours(const struct pipeline *l, const struct i8i_division *d,
-                              const struct i8i_range *r)
-{
-    uint64_t first, end;
-    i8i_division_units(&first, &end, d, l->plan, r->piece);
-    if (r->first > first)
-        first = r->first;
-    if (r->first + r->count < end)
-        end = r->first + r->count;
-    return first < end ? piece_bytes(&l->plan->pieces[r->piece], end - first) : 0;
-}
-
-/* Books what is done already. */
-static enum i8_status take_over(struct pipeline *l, struct i8i_range **usable,
-                                const struct i8i_division *d, struct i8_error *err)
-{
-    const struct i8i_record *record = &l->staging->record;
-    size_t kept = 0;
-    struct i8i_range *list = i8i_calloc(record->n_ranges, sizeof *list);
-    if (list == NULL)
-        return i8i_nomem(err);
-    if (record->publishing) { /* all was complete and synced */
-        l->piece = l->plan->n_pieces;
+    if (l->staging->record.publishing) {
         l->done_bytes = l->total_bytes;
         l->left_bytes = 0;
         i8i_completion_add_all(&l->completion);
     }
-    for (size_t i = 0; i < record->n_ranges && !record->publishing; i++) {
-        struct i8i_range r = record->ranges[i];
-        if (!usable_range(&r, l, kept > 0 ? &list[kept - 1] : NULL))
-            continue;
-        i8i_completion_add(&l->completion, r.piece, r.count);
-        l->done_bytes += bytes_of_ours(l, d, &r);
-        l->left_bytes -= piece_bytes(&l->plan->pieces[r.piece], r.count);
-        list[kept++] = r;
+    for (size_t i = 0; i < l->list.n_done; i++) {
+        const struct i8i_range *r = &l->list.done[i];
+        const struct i8i_piece *piece = &plan->pieces[r->piece];
+        i8i_completion_add(&l->completion, r->piece, r->count);
+        l->done_bytes += piece_bytes(piece, i8i_worklist_units_of_part(&l->list, r));
+        l->left_bytes -= piece_bytes(piece, r->count);
     }
-    l->done_before = list;
-    l->n_done_before = kept;
-    *usable = list;
+    return I8_OK;
+}
+
+/* Cuts the work so that the window of what is read ahead holds it. */
+static enum i8_status fit_window(struct pipeline *l, unsigned jobs, struct i8_error *err)
+{
+    l->window = i8i_read_ahead_window(l->plan);
+    if (l->window == 0)
+        return I8_OK;
+    const uint64_t item = i8i_window_item(l->window, jobs);
+    l->item_bytes = l->item_bytes < item ? l->item_bytes : item;
+    l->hashing.part_bytes = i8i_window_hash_part(l->window);
+    l->jobs = jobs;
+    l->reading = i8i_calloc(jobs, sizeof *l->reading);
+    if (l->reading == NULL)
+        return i8i_nomem(err);
+    memset(l->reading, 0xff, jobs * sizeof *l->reading);
     return I8_OK;
 }
 
@@ -457,13 +319,8 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
                                 const struct i8i_convert_tuning *tuning,
                                 struct i8_error *err)
 {
-    struct pipeline l = {.plan = plan,
-                         .staging = staging,
-                         .piece = task->part.begin.piece,
-                         .unit = task->part.begin.unit,
-                         .end = task->part.end};
+    struct pipeline l = {.plan = plan, .staging = staging};
     struct i8i_pool *pool = NULL;
-    struct i8i_range *usable = NULL;
     unsigned jobs, ready = 0;
     uint64_t memory;
     *report = (struct i8i_pipeline_report){0};
@@ -474,43 +331,25 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     pthread_mutex_init(&l.lock, NULL);
     pthread_cond_init(&l.changed, NULL);
     bound_lag(&l);
-    l.item_bytes = tuning->item_bytes ? tuning->item_bytes : DEFAULT_ITEM_BYTES;
+    l.item_bytes = tuning->item_bytes ? tuning->item_bytes : I8I_ITEM_BYTES;
     l.sync_bytes = tuning->sync_bytes ? tuning->sync_bytes : DEFAULT_SYNC_BYTES;
     l.blocks = i8i_calloc(jobs, sizeof *l.blocks);
     st = l.blocks ? i8i_completion_init(&l.completion, plan, err) : i8i_nomem(err);
     if (st != I8_OK)
         goto out;
-    for (size_t i = 0; i < plan->n_pieces; i++) {
-        const struct i8i_piece *piece = &plan->pieces[i];
-        uint64_t first, end;
-        i8i_division_units(&first, &end, &task->part, plan, i);
-        l.total_bytes += piece_bytes(piece, end - first);
-        l.left_bytes += piece_bytes(piece, piece->units);
-    }
-    st = take_over(&l, &usable, &task->part, err);
+    st = take_over(&l, &task->part, err);
     report->resumed_bytes = l.done_bytes;
     report->part_bytes = l.total_bytes;
     if (st == I8_OK && !plan->options->no_hash)
         st = i8i_hashing_start(&l.hashing, plan, staging, task, err);
-    l.window = i8i_read_ahead_window(plan);
-    if (l.window > 0) {
-        const uint64_t item = i8i_window_item(l.window, jobs);
-        l.item_bytes = l.item_bytes < item ? l.item_bytes : item;
-        l.hashing.part_bytes = i8i_window_hash_part(l.window);
-        l.jobs = jobs;
-        l.reading = i8i_calloc(jobs, sizeof *l.reading);
-        if (l.reading == NULL)
-            st = i8i_nomem(err);
-        else
-            memset(l.reading, 0xff, jobs * sizeof *l.reading);
-    }
+    if (st == I8_OK)
+        st = fit_window(&l, jobs, err);
     for (; ready < jobs && st == I8_OK; ready++)
         st = i8i_block_init(&l.blocks[ready], plan, l.block_bytes, err);
     if (st == I8_OK)
         st = i8i_pool_new(&pool, jobs, err);
     if (st == I8_OK && !staging->record.publishing)
-        st = i8i_read_ahead_begin(plan, task, l.done_before, l.n_done_before, l.window,
-                                  err);
+        st = i8i_read_ahead_begin(plan, task, l.list.done, l.list.n_done, l.window, err);
     if (st != I8_OK)
         goto out;
     i8i_pool_run(pool, jobs, work, &l);
@@ -528,7 +367,7 @@ out:
         i8i_block_free(&l.blocks[i]);
     i8i_pool_free(pool);
     i8i_hashing_free(&l.hashing);
-    free(usable);
+    i8i_worklist_free(&l.list);
     free(l.reading);
     i8i_completion_free(&l.completion);
     free(l.blocks);

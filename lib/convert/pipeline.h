@@ -8,14 +8,8 @@
 
 #include "convert/convert_plan.h"
 #include "convert/division.h"
+#include "convert/sizing.h"
 #include "convert/staging.h"
-
-/* How the work is cut: nothing of it changes a byte of the output. Zeros are defaults. */
-struct i8i_convert_tuning {
-    size_t block_bytes;  /* of one buffer; a thread has two */
-    uint64_t item_bytes; /* of source, handed to a thread at a time */
-    uint64_t sync_bytes; /* written between two durable marks in the journal */
-};
 
 /* What one run of the pipeline does. */
 struct i8i_pipeline_task {
@@ -32,19 +26,6 @@ struct i8i_pipeline_report {
     bool complete;          /* nothing is left to convert */
 };
 
-/* The program itself, its libraries, stacks, and tables of the open model. */
-#define I8I_BASE_BYTES ((uint64_t)24 << 20)
-
-/* Threads and buffers within options->ram_bytes. */
-enum i8_status i8i_pipeline_size(unsigned *jobs, size_t *block_bytes,
-                                 uint64_t *memory_bytes,
-                                 const struct i8i_convert_plan *plan,
-                                 const struct i8i_convert_tuning *tuning,
-                                 struct i8_error *err) I8I_MUST_CHECK;
-/* The same for packing what the pipeline has written. False if the memory is not enough
- * for one thread; *memory_bytes is then what one takes. */
-bool i8i_pipeline_pack_size(unsigned *jobs, uint64_t *memory_bytes,
-                            const struct i8i_convert_plan *plan);
 /* Fills its part of the .part files, and the digests of inputs and outputs: those asked
  * for, where they are complete, and those that the record knows. */
 enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
