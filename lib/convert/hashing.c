@@ -113,13 +113,8 @@ enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job 
     enum i8_status st = I8_OK;
     if (s->output)
         st = i8i_staging_read_back(&source, h->staging, s->file, err);
-    for (uint64_t at = job->from; at < job->to && st == I8_OK;) {
-        size_t n = job->to - at < bytes ? (size_t)(job->to - at) : bytes;
-        st = i8i_source_read_at(source, buffer, n, at, err);
-        if (st == I8_OK)
-            i8i_hash_update(s->hash, buffer, n);
-        at += n;
-    }
+    if (st == I8_OK)
+        st = i8i_source_hash(source, s->hash, job->from, job->to, buffer, bytes, err);
     if (s->output)
         i8i_source_close(source);
     if (st == I8_OK && job->to == s->bytes) {

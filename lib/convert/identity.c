@@ -23,22 +23,6 @@ static void hash_u64(struct i8i_hash *h, uint64_t v)
     i8i_hash_update(h, bytes, sizeof bytes);
 }
 
-/* The header of a weights file: names, shapes and offsets, whatever the clock says. */
-static enum i8_status hash_start(struct i8i_hash *h, struct i8i_source *source,
-                                 uint64_t bytes, struct i8_error *err)
-{
-    char chunk[16384];
-    enum i8_status st = I8_OK;
-    for (uint64_t at = 0; at < bytes && st == I8_OK;) {
-        size_t n = bytes - at < sizeof chunk ? (size_t)(bytes - at) : sizeof chunk;
-        st = i8i_source_read_at(source, chunk, n, at, err);
-        if (st == I8_OK)
-            i8i_hash_update(h, chunk, n);
-        at += n;
-    }
-    return st;
-}
-
 /* What a .bin's pickle and directory say of its tensors. */
 static void hash_tensors(struct i8i_hash *h, const struct i8i_checkpoint *c, size_t file)
 {
@@ -61,6 +45,7 @@ static enum i8_status hash_source(struct i8i_hash *h, const struct i8i_convert_p
 {
     const struct i8i_checkpoint *c = p->model->checkpoint;
     enum i8_status st = I8_OK;
+    char chunk[16384];
     for (size_t i = 0; i < p->n_inputs && st == I8_OK; i++) {
         const struct i8i_input_file *in = &p->inputs[i];
         hash_text(h, in->name);
@@ -72,8 +57,11 @@ static enum i8_status hash_source(struct i8i_hash *h, const struct i8i_convert_p
             hash_text(h, digest);
         else
             hash_u64(h, (uint64_t)in->mtime_ns);
+        /* The header of a weights file: names, shapes and offsets, whatever the clock
+         * says. */
         if (i < c->n_files && digest == NULL)
-            st = hash_start(h, in->source, c->files[i].data_start, err);
+            st = i8i_source_hash(in->source, h, 0, c->files[i].data_start, chunk,
+                                 sizeof chunk, err);
         if (i < c->n_files && c->files[i].data_start == 0)
             hash_tensors(h, c, i);
     }

@@ -177,24 +177,19 @@ static bool can_hash(const struct packing *p)
 /* Called and left with the lock. */
 static enum i8_status hash_part(struct packing *p, struct packer *w, struct i8_error *err)
 {
-    uint64_t at = p->hashed;
-    uint64_t end = p->written - p->hashed < HASH_PART_BYTES ? p->written
-                                                            : p->hashed + HASH_PART_BYTES;
+    const uint64_t from = p->hashed;
+    const uint64_t to =
+        p->written - from < HASH_PART_BYTES ? p->written : from + HASH_PART_BYTES;
     struct i8i_source *back;
-    p->hashing = true;
+    p->hashing = true; /* the hash is ours alone */
     pthread_mutex_unlock(&p->lock);
-    enum i8_status st = i8i_source_open_file(&back, p->part, err);
-    while (at < end && st == I8_OK) {
-        const size_t n =
-            end - at < I8I_FRAME_BYTES ? (size_t)(end - at) : I8I_FRAME_BYTES;
-        st = i8i_source_read_at(back, w->content, n, at, err);
-        if (st == I8_OK) /* ours alone while `hashing` */
-            i8i_hash_update(p->hash, w->content, n);
-        at += n;
-    }
+    /* By what is open, not by name: another rank may publish meanwhile. */
+    enum i8_status st = i8i_source_open_fd(&back, i8i_outfile_fd(p->out), p->part, err);
+    if (st == I8_OK)
+        st = i8i_source_hash(back, p->hash, from, to, w->content, I8I_FRAME_BYTES, err);
     i8i_source_close(back);
     pthread_mutex_lock(&p->lock);
-    p->hashed = at;
+    p->hashed = to;
     p->hashing = false;
     return st;
 }

@@ -38,6 +38,21 @@ void i8i_source_will_read(struct i8i_source *s, const struct i8i_extent *extents
         s->ops->will_read(s, extents, n);
 }
 
+enum i8_status i8i_source_hash(struct i8i_source *s, struct i8i_hash *h, uint64_t from,
+                               uint64_t to, char *buffer, size_t bytes,
+                               struct i8_error *err)
+{
+    enum i8_status st = I8_OK;
+    while (from < to && st == I8_OK) {
+        const size_t n = to - from < bytes ? (size_t)(to - from) : bytes;
+        st = i8i_source_read_at(s, buffer, n, from, err);
+        if (st == I8_OK)
+            i8i_hash_update(h, buffer, n);
+        from += n;
+    }
+    return st;
+}
+
 const char *i8i_source_sha256(const struct i8i_source *s)
 {
     static const char kind[] = "sha256:";

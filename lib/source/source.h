@@ -8,7 +8,7 @@
 #ifndef I8I_SOURCE_SOURCE_H
 #define I8I_SOURCE_SOURCE_H
 
-#include "base/error.h"
+#include "base/hash.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +51,10 @@ enum i8_status i8i_source_read_at(struct i8i_source *s, void *dst, size_t n,
 void i8i_source_close(struct i8i_source *s); /* NULL is fine */
 void i8i_source_will_read(struct i8i_source *s, const struct i8i_extent *extents,
                           size_t n);
+/* Adds the bytes [from, to) to the hash, read through `buffer` of so many bytes. */
+enum i8_status i8i_source_hash(struct i8i_source *s, struct i8i_hash *h, uint64_t from,
+                               uint64_t to, char *buffer, size_t bytes,
+                               struct i8_error *err) I8I_MUST_CHECK;
 /* The SHA-256 that the bytes must have, in hex, or NULL. */
 const char *i8i_source_sha256(const struct i8i_source *s);
 
