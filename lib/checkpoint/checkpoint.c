@@ -23,7 +23,7 @@ static const struct {
     const char *single, *index;
 } layouts[] = {
     {"model.safetensors", "model.safetensors.index.json"},
-    {"model.safetensors" I8I_ZST, "model.safetensors.index.json"},
+    {"model.safetensors" I8I_ZST, NULL}, /* its index is the one above */
     {"pytorch_model.bin", "pytorch_model.bin.index.json"},
 };
 
@@ -261,7 +261,7 @@ enum i8_status i8i_checkpoint_open_tree(struct i8i_checkpoint **out,
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
         if (i8i_tree_exists(tree, layouts[i].single))
             return open_files(out, tree, &layouts[i].single, 1, NULL, err);
-        if (i8i_tree_exists(tree, layouts[i].index))
+        if (layouts[i].index && i8i_tree_exists(tree, layouts[i].index))
             return open_index(out, tree, layouts[i].index, err);
     }
     return i8i_fail(err, I8_ERR_IO,
@@ -301,7 +301,8 @@ const struct i8i_tensor *i8i_checkpoint_find(const struct i8i_checkpoint *c,
     return i == I8I_MAP_NONE ? NULL : &c->tensors[i];
 }
 
-void i8i_swap_bytes(void *bytes, size_t n, size_t width)
+/* n bytes of elements `width` bytes wide, each turned around in place. */
+static void swap_bytes(void *bytes, size_t n, size_t width)
 {
     for (char *p = bytes, *end = p + n; p < end; p += width) {
         for (size_t i = 0; i < width / 2; i++) {
@@ -329,7 +330,7 @@ static enum i8_status read_elements(const struct i8i_checkpoint *c,
                             ? i8i_strided_read(source, t, dst, offset, n, err)
                             : i8i_source_read_at(source, dst, n, t->offset + offset, err);
     if (st == I8_OK && t->swapped)
-        i8i_swap_bytes(dst, n, swap_width(t->dtype));
+        swap_bytes(dst, n, swap_width(t->dtype));
     return st;
 }
 

@@ -15,8 +15,6 @@ enum i8_status i8i_strided_read(struct i8i_source *source, const struct i8i_tens
 enum i8_status i8i_fp8_read(const struct i8i_checkpoint *c, const struct i8i_tensor *t,
                             void *dst, uint64_t offset, size_t n,
                             struct i8_error *err) I8I_MUST_CHECK;
-/* n bytes of elements `width` bytes wide, each turned around in place. */
-void i8i_swap_bytes(void *bytes, size_t n, size_t width);
 
 /* dst[i] = bf16(e4m3(src[i]) × scale): the product in fp32, then to nearest even, as
  * DeepSeek's fp8_cast_bf16.py computes it. dst is n little-endian bf16, src may be the

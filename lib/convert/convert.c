@@ -210,8 +210,8 @@ enum i8_status i8i_conversion_found_complete(struct i8i_conversion *r,
 }
 
 /* What only has to be done once is the first rank's. */
-static enum i8_status check_model(const struct i8i_convert_plan *plan,
-                                  struct i8_error *err)
+enum i8_status i8i_conversion_check_model(const struct i8i_convert_plan *plan,
+                                          struct i8_error *err)
 {
     if (plan->options->ranks && plan->options->ranks->rank > 0)
         return I8_OK;
@@ -224,7 +224,7 @@ static enum i8_status run_alone(struct i8i_conversion *r, struct i8_error *err)
     const struct i8i_pipeline_task everything = {.part = i8i_division_of(r->plan, 0, 1)};
     enum i8_status st = i8i_staging_open(&r->staging, r->plan, err);
     if (st == I8_OK)
-        st = check_model(r->plan, err);
+        st = i8i_conversion_check_model(r->plan, err);
     return st == I8_OK ? i8i_conversion_finish(r, &everything, err) : st;
 }
 
@@ -300,7 +300,7 @@ enum i8_status i8i_convert_tuned(struct i8_convert_result *result,
     if (st == I8_OK)
         say_memory(options, result, block_bytes);
     if (options->ranks && options->ranks->count > 1)
-        st = i8i_conversion_as_rank(&r, options->ranks, check_model, st, err);
+        st = i8i_conversion_as_rank(&r, options->ranks, st, err);
     else if (st == I8_OK)
         st = run_alone(&r, err);
     if (st == I8_OK && r.nonfinite > 0)

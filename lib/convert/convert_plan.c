@@ -268,7 +268,7 @@ void i8i_convert_plan_free(struct i8i_convert_plan *p)
     free(p->outputs);
     free(p->kept);
     free(p->converted);
-    i8i_json_free(p->document);
+    i8i_json_free(p->packed_manifest);
     i8i_arena_free(&p->arena);
     i8i_model_free(p->model);
     free(p);

@@ -88,12 +88,11 @@ struct i8i_convert_plan {
     uint64_t tensor_bytes; /* of tensors, as written */
     uint64_t output_bytes; /* of all files, the manifest included */
     uint64_t manifest_bytes;
-    uint64_t table_bytes;   /* what the plan itself takes, roughly */
-    int pack_level;         /* of zstd; 0: nothing is compressed */
-    uint64_t encoder_bytes; /* of memory, for compressing one frame at that level */
-    const i8i_json *packed_manifest; /* unpack: what is unpacked is described by this */
-    i8i_json *document;              /* which this owns */
-    struct i8i_arena arena;          /* names and generated file contents */
+    uint64_t table_bytes;      /* what the plan itself takes, roughly */
+    int pack_level;            /* of zstd; 0: nothing is compressed */
+    uint64_t encoder_bytes;    /* of memory, for compressing one frame at that level */
+    i8i_json *packed_manifest; /* unpack: what describes the compressed directory */
+    struct i8i_arena arena;    /* names and generated file contents */
     size_t pieces_capacity, inputs_capacity, outputs_capacity, kept_capacity;
 };
 

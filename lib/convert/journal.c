@@ -160,22 +160,25 @@ static enum i8_status go_on(struct i8i_journal *j, const char *header, bool disc
 }
 
 /* Takes path over. */
-static struct i8i_journal *new_journal(char *path, int flags, struct i8_error *err)
+static enum i8_status new_journal(struct i8i_journal **out, char *path, int flags,
+                                  struct i8_error *err)
 {
+    *out = NULL;
     struct i8i_journal *j = path ? i8i_calloc(1, sizeof *j) : NULL;
     if (j == NULL) {
         free(path);
-        (void)i8i_nomem(err);
-        return NULL;
+        return i8i_nomem(err);
     }
     pthread_mutex_init(&j->lock, NULL);
     j->path = path;
     j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
-    if (j->fd >= 0)
-        return j;
-    (void)i8i_fail_errno(err, errno, "cannot open %s", path);
-    i8i_journal_close(j, false);
-    return NULL;
+    if (j->fd < 0) {
+        const enum i8_status st = i8i_fail_errno(err, errno, "cannot open %s", path);
+        i8i_journal_close(j, false);
+        return st;
+    }
+    *out = j;
+    return I8_OK;
 }
 
 enum i8_status i8i_journal_open(struct i8i_journal **out, const char *directory,
@@ -183,14 +186,13 @@ enum i8_status i8i_journal_open(struct i8i_journal **out, const char *directory,
                                 struct i8_error *err)
 {
     char header[LINE_BYTES], boot[LINE_BYTES];
-    struct i8_error why = {0};
     *out = NULL;
     i8i_journal_first_lines(header, boot, id);
-    struct i8i_journal *j =
-        new_journal(i8i_path_join(directory, I8I_JOURNAL_NAME), 0, &why);
-    if (j == NULL)
-        return i8i_fail(err, why.status, "%s", why.message);
-    enum i8_status st = I8_OK;
+    struct i8i_journal *j;
+    enum i8_status st =
+        new_journal(&j, i8i_path_join(directory, I8I_JOURNAL_NAME), 0, err);
+    if (st != I8_OK)
+        return st;
     if (flock(j->fd, LOCK_EX | LOCK_NB) != 0)
         st = i8i_fail(err, I8_ERR_REFUSED, "%s: another int8tool is at work here",
                       j->path);
@@ -211,20 +213,20 @@ enum i8_status i8i_journal_create(struct i8i_journal **out, const char *director
 {
     char header[LINE_BYTES], boot[LINE_BYTES];
     uint32_t random;
-    struct i8_error why = {0};
     *out = NULL;
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
         return i8i_fail_errno(err, errno, "no random number for a journal's name");
     char *path = i8i_format("%s/" I8I_RANK_JOURNAL_PREFIX "%05u-of-%05u-%08x", directory,
                             rank, count, random);
-    struct i8i_journal *j = new_journal(path, O_EXCL, &why);
-    if (j == NULL)
-        return i8i_fail(err, why.status, "%s", why.message);
+    struct i8i_journal *j;
+    enum i8_status st = new_journal(&j, path, O_EXCL, err);
+    if (st != I8_OK)
+        return st;
     /* A process alone that starts here meanwhile sees that we are at work, where locks
      * are; where they are not, both do the same work with the same result. */
     (void)flock(j->fd, LOCK_EX | LOCK_NB);
     i8i_journal_first_lines(header, boot, id);
-    enum i8_status st = start(j, header, err);
+    st = start(j, header, err);
     if (st == I8_OK)
         st = append(j, boot, err);
     if (st == I8_OK)

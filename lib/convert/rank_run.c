@@ -249,10 +249,9 @@ static enum i8_status agree_on_finished(bool finished, const struct i8_rank_grou
                     "another conversion has just finished the output; run this again");
 }
 
-enum i8_status i8i_conversion_as_rank(
-    struct i8i_conversion *r, const struct i8_rank_group *g,
-    enum i8_status (*check)(const struct i8i_convert_plan *p, struct i8_error *err),
-    enum i8_status so_far, struct i8_error *err)
+enum i8_status i8i_conversion_as_rank(struct i8i_conversion *r,
+                                      const struct i8_rank_group *g,
+                                      enum i8_status so_far, struct i8_error *err)
 {
     int worst;
     enum i8_status st = so_far;
@@ -260,7 +259,7 @@ enum i8_status i8i_conversion_as_rank(
         st = i8i_staging_open(&r->staging, r->plan, err);
     const bool finished = st == I8_OK && r->staging->complete;
     if (st == I8_OK && !finished)
-        st = check(r->plan, err);
+        st = i8i_conversion_check_model(r->plan, err);
     st = agree(g, &worst, st, err);
     if (worst != WELL) {
         clean_up(r, g, worst, false);

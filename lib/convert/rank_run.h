@@ -32,12 +32,16 @@ enum i8_status i8i_conversion_found_complete(struct i8i_conversion *r,
 /* convert.c: may .part files and journals be of use later, after this failure? */
 bool i8i_worth_keeping(enum i8_status st);
 
-/* Does the part of g->rank, and what remains once all parts are done.
- * `check` is called after the output directory was found usable. `so_far` is how planning
- * went: a failure there must reach the other ranks, too. */
-enum i8_status i8i_conversion_as_rank(
-    struct i8i_conversion *r, const struct i8_rank_group *g,
-    enum i8_status (*check)(const struct i8i_convert_plan *p, struct i8_error *err),
-    enum i8_status so_far, struct i8_error *err) I8I_MUST_CHECK;
+/* convert.c: what is to be said of the model, and looked at in it, once the output
+ * directory was found usable. */
+enum i8_status i8i_conversion_check_model(const struct i8i_convert_plan *p,
+                                          struct i8_error *err) I8I_MUST_CHECK;
+
+/* Does the part of g->rank, and what remains once all parts are done. `so_far` is how
+ * planning went: a failure there must reach the other ranks, too. */
+enum i8_status i8i_conversion_as_rank(struct i8i_conversion *r,
+                                      const struct i8_rank_group *g,
+                                      enum i8_status so_far,
+                                      struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

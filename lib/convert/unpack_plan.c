@@ -247,10 +247,9 @@ static enum i8_status read_manifest(struct i8i_convert_plan *p, struct i8_error 
                       "written",
                       p->options->model, I8I_MANIFEST_NAME);
     if (st == I8_OK)
-        st = i8i_json_read_file(&p->document, path, MAX_MANIFEST_BYTES, err);
-    if (st == I8_OK && !i8i_json_is_object(p->document))
+        st = i8i_json_read_file(&p->packed_manifest, path, MAX_MANIFEST_BYTES, err);
+    if (st == I8_OK && !i8i_json_is_object(p->packed_manifest))
         st = i8i_fail(err, I8_ERR_DATA, "%s: expected an object", path);
-    p->packed_manifest = p->document;
     free(path);
     return st;
 }

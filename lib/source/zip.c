@@ -179,7 +179,7 @@ static enum i8_status read_local(const struct directory *d, struct i8i_zip_entry
         goto out;
     if (memcmp(local, "PK\3\4", 4) != 0 || get(local + 26, 2) != n ||
         memcmp(local + LOCAL_BYTES, e->name, n) != 0 || get(local + 8, 2) != 0 ||
-        ((get(local + 6, 2) ^ e->flags) & FLAG_ENCRYPTED) != 0) {
+        (get(local + 6, 2) & FLAG_ENCRYPTED) != 0) {
         st = bad_entry(d, e->name, "the same header in front of it as in the directory");
         goto out;
     }
@@ -204,10 +204,8 @@ static enum i8_status add_entry(struct i8i_zip *z, const struct directory *d,
         return bad_entry(d, name, "a name without NUL bytes");
     const uint64_t flags = get(p + 8, 2), method = get(p + 10, 2);
     uint64_t packed = get(p + 20, 4);
-    struct i8i_zip_entry e = {.name = name,
-                              .size = get(p + 24, 4),
-                              .start = get(p + 42, 4),
-                              .flags = (unsigned)flags};
+    struct i8i_zip_entry e = {
+        .name = name, .size = get(p + 24, 4), .start = get(p + 42, 4)};
     if (flags & FLAG_ENCRYPTED)
         return i8i_fail(d->err, I8_ERR_UNSUPPORTED, "%s: zip entry '%s' is encrypted",
                         d->source->name, name);

@@ -15,7 +15,6 @@ struct i8i_zip_entry {
     uint64_t offset;  /* of the entry's first byte in the source */
     uint64_t size;
     uint64_t start; /* of its local header */
-    unsigned flags; /* general purpose bits, from the directory */
 };
 
 struct i8i_zip {

@@ -16,7 +16,6 @@
 
 struct zstd_source {
     struct i8i_source source;
-    struct i8i_source *stored;
     struct i8i_frame_cache *cache;
     struct i8i_seek_table table;
 };
@@ -32,7 +31,7 @@ static enum i8_status read_frame(struct zstd_source *z, size_t i, void *dst,
     enum i8_status st = i8i_frame_workspace_take(&w, z->cache, bytes, err);
     if (st != I8_OK)
         return st;
-    st = i8i_source_read_at(z->stored, w->stored, bytes, e->stored, err);
+    st = i8i_source_read_at(z->source.stored, w->stored, bytes, e->stored, err);
     if (st == I8_OK) {
         uint32_t check;
         const char *wrong = i8i_zstd_decode(w->decoder, dst, n, w->stored, bytes);
@@ -83,7 +82,7 @@ static void zstd_close(struct i8i_source *s)
     struct zstd_source *z = (struct zstd_source *)s;
     i8i_frame_cache_forget(z->cache, z);
     i8i_seek_table_free(&z->table);
-    i8i_source_close(z->stored);
+    i8i_source_close(z->source.stored);
     free(z);
 }
 
@@ -114,7 +113,6 @@ enum i8_status i8i_source_open_zstd(struct i8i_source **out, struct i8i_source *
                                     .name = stored->name,
                                     .fd = -1,
                                     .stored = stored};
-    z->stored = stored;
     z->cache = cache;
     *out = &z->source;
     return I8_OK;
