@@ -6,13 +6,12 @@
 #include "config.h"
 
 #include "base/clock.h"
+#include "base/pool.h"
 #include "convert/disk_rate.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,57 +23,57 @@
 struct probe {
     int fd;
     bool write;
-    uint64_t begin, bytes; /* aligned to REQUEST_BYTES */
-    atomic_ullong next;
+    uint64_t begin; /* aligned to REQUEST_BYTES */
+    char *buffers;  /* one a thread */
     atomic_bool failed;
 };
 
-static void *work(void *ctx)
+static void request(void *ctx, size_t item, unsigned thread)
 {
     struct probe *p = ctx;
-    char *buffer = NULL;
-    /* O_DIRECT wants aligned memory; not all zeros, which some disks do not store. */
-    if (posix_memalign((void **)&buffer, 4096, REQUEST_BYTES) != 0) {
+    char *buffer = p->buffers + thread * REQUEST_BYTES;
+    const off_t offset = (off_t)(p->begin + item * REQUEST_BYTES);
+    if (p->failed)
+        return;
+    const ssize_t n = p->write ? pwrite(p->fd, buffer, REQUEST_BYTES, offset)
+                               : pread(p->fd, buffer, REQUEST_BYTES, offset);
+    if (n != (ssize_t)REQUEST_BYTES)
         p->failed = true;
-        return NULL;
-    }
-    for (size_t i = 0; i < REQUEST_BYTES; i++)
-        buffer[i] = (char)(i * 2654435761u >> 13);
-    for (;;) {
-        const uint64_t at = atomic_fetch_add(&p->next, REQUEST_BYTES);
-        if (at >= p->bytes || p->failed)
-            break;
-        const off_t offset = (off_t)(p->begin + at);
-        const ssize_t n = p->write ? pwrite(p->fd, buffer, REQUEST_BYTES, offset)
-                                   : pread(p->fd, buffer, REQUEST_BYTES, offset);
-        if (n != (ssize_t)REQUEST_BYTES)
-            p->failed = true;
-    }
-    free(buffer);
-    return NULL;
 }
 
-/* Bytes per second; 0 if it cannot be told. Closes fd. */
+/* Bytes per second of what has been made ready; 0 if a request fails. */
+static double measure(struct probe *p, struct i8i_pool *pool)
+{
+    const double start = i8i_monotonic_s();
+    i8i_pool_run(pool, PROBE_BYTES / REQUEST_BYTES, request, p);
+    if (p->write && fdatasync(p->fd) != 0)
+        p->failed = true;
+    const double seconds = i8i_monotonic_s() - start;
+    return !p->failed && seconds > 0 ? (double)PROBE_BYTES / seconds : 0;
+}
+
+/* The same; 0, too, if it cannot be told. Closes fd. */
 static double run(int fd, bool write, uint64_t begin, unsigned threads)
 {
-    struct probe p = {.fd = fd, .write = write, .begin = begin, .bytes = PROBE_BYTES};
-    pthread_t ids[MOST_THREADS];
-    unsigned started = 0;
+    struct probe p = {.fd = fd, .write = write, .begin = begin};
+    struct i8i_pool *pool = NULL;
+    double rate = 0;
     if (fd < 0)
         return 0;
     threads = threads < LEAST_THREADS  ? LEAST_THREADS
               : threads > MOST_THREADS ? MOST_THREADS
                                        : threads;
-    const double start = i8i_monotonic_s();
-    while (started < threads && pthread_create(&ids[started], NULL, work, &p) == 0)
-        started++;
-    for (unsigned i = 0; i < started; i++)
-        pthread_join(ids[i], NULL);
-    if (write && fdatasync(fd) != 0)
-        p.failed = true;
-    const double seconds = i8i_monotonic_s() - start;
+    /* O_DIRECT wants aligned memory; not all zeros, which some disks do not store. */
+    if (posix_memalign((void **)&p.buffers, 4096, threads * REQUEST_BYTES) != 0)
+        p.buffers = NULL;
+    for (size_t i = 0; p.buffers && i < threads * REQUEST_BYTES; i++)
+        p.buffers[i] = (char)(i % REQUEST_BYTES * 2654435761u >> 13);
+    if (p.buffers && i8i_pool_new(&pool, threads, NULL) == I8_OK)
+        rate = measure(&p, pool);
+    i8i_pool_free(pool);
+    free(p.buffers);
     close(fd);
-    return started > 0 && !p.failed && seconds > 0 ? (double)PROBE_BYTES / seconds : 0;
+    return rate;
 }
 
 /* The largest source file that is a file. */
