@@ -109,12 +109,9 @@ static enum i8_status add_companion(void *ctx, const char *name, uint64_t size,
     if (!is_companion(name) || (l->skip && in_folder(name, l->skip)))
         return I8_OK;
     const uint32_t input = (uint32_t)p->n_inputs;
-    uint32_t output;
     (void)size;
     enum i8_status st = i8i_plan_add_input(p, name, NULL, err);
-    if (st == I8_OK)
-        st = i8i_plan_add_output(p, &output, name, p->inputs[input].bytes, NULL, 0, err);
-    return st == I8_OK ? i8i_plan_copy_file(p, input, output, err) : st;
+    return st == I8_OK ? i8i_plan_copy_file(p, input, name, err) : st;
 }
 
 enum i8_status i8i_convert_companions(struct i8i_convert_plan *p, struct i8_error *err)

@@ -74,9 +74,13 @@ enum i8_status i8i_plan_add_input(struct i8i_convert_plan *p, const char *name,
 }
 
 enum i8_status i8i_plan_copy_file(struct i8i_convert_plan *p, uint32_t input,
-                                  uint32_t output, struct i8_error *err)
+                                  const char *name, struct i8_error *err)
 {
     struct i8i_input_file *in = &p->inputs[input];
+    uint32_t output;
+    enum i8_status st = i8i_plan_add_output(p, &output, name, in->bytes, NULL, 0, err);
+    if (st != I8_OK)
+        return st;
     struct i8i_piece *piece = i8i_plan_add_piece(p, err);
     if (piece == NULL)
         return I8_ERR_NOMEM;

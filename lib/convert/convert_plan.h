@@ -159,9 +159,8 @@ enum i8_status i8i_unpack_check(const struct i8i_convert_plan *p,
 enum i8_status i8i_unpack_plan_new(struct i8i_convert_plan **out,
                                    struct i8_convert_options *options,
                                    struct i8_error *err) I8I_MUST_CHECK;
-/* manifest.c: one entry of a list of files. */
-void i8i_manifest_file(struct i8i_json_writer *w, const struct i8i_convert_plan *p,
-                       const char *name, uint64_t bytes, const char *hex);
+/* manifest.c: the list of the outputs. */
+void i8i_manifest_outputs(struct i8i_json_writer *w, const struct i8i_convert_plan *p);
 /* advice.c: what a user should know about this plan, as warnings and notes. */
 void i8i_convert_advise(const struct i8i_convert_plan *p);
 
@@ -180,9 +179,9 @@ enum i8_status i8i_convert_check_tied(const struct i8i_convert_plan *p,
 enum i8_status i8i_plan_add_input(struct i8i_convert_plan *p, const char *name,
                                   struct i8i_source *source,
                                   struct i8_error *err) I8I_MUST_CHECK;
-/* Copies the whole of an input to an output. */
+/* Adds an output that is the copy of a whole input. */
 enum i8_status i8i_plan_copy_file(struct i8i_convert_plan *p, uint32_t input,
-                                  uint32_t output, struct i8_error *err) I8I_MUST_CHECK;
+                                  const char *name, struct i8_error *err) I8I_MUST_CHECK;
 /* The last step: the order of work, and the sums. */
 enum i8_status i8i_plan_finish(struct i8i_convert_plan *p,
                                struct i8_error *err) I8I_MUST_CHECK;

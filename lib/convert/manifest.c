@@ -24,7 +24,7 @@ static void write_sha256(struct i8i_json_writer *w, const struct i8i_convert_pla
         i8i_jw_string(w, hex[0] ? hex : ZERO_SHA256);
 }
 
-void i8i_manifest_file(struct i8i_json_writer *w, const struct i8i_convert_plan *p,
+static void write_file(struct i8i_json_writer *w, const struct i8i_convert_plan *p,
                        const char *name, uint64_t bytes, const char *hex)
 {
     i8i_jw_begin_object(w);
@@ -32,6 +32,14 @@ void i8i_manifest_file(struct i8i_json_writer *w, const struct i8i_convert_plan 
     i8i_jw_kv_u64(w, "bytes", bytes);
     write_sha256(w, p, hex);
     i8i_jw_end_object(w);
+}
+
+void i8i_manifest_outputs(struct i8i_json_writer *w, const struct i8i_convert_plan *p)
+{
+    i8i_jw_begin_array(w);
+    for (size_t i = 0; i < p->n_outputs; i++)
+        write_file(w, p, p->outputs[i].name, p->outputs[i].bytes, p->outputs[i].sha256);
+    i8i_jw_end_array(w);
 }
 
 /* A repository by its name; a local model by its last component: where it lay is nobody's
@@ -50,8 +58,7 @@ static void write_source(struct i8i_json_writer *w, const struct i8i_convert_pla
     i8i_jw_key(w, "files");
     i8i_jw_begin_array(w);
     for (size_t i = 0; i < p->n_inputs; i++)
-        i8i_manifest_file(w, p, p->inputs[i].name, p->inputs[i].bytes,
-                          p->inputs[i].sha256);
+        write_file(w, p, p->inputs[i].name, p->inputs[i].bytes, p->inputs[i].sha256);
     i8i_jw_end_array(w);
     i8i_jw_end_object(w);
     free(path);
@@ -107,11 +114,7 @@ enum i8_status i8i_convert_manifest(char **out, size_t *bytes,
     }
     i8i_jw_end_array(&w);
     i8i_jw_key(&w, "files");
-    i8i_jw_begin_array(&w);
-    for (size_t i = 0; i < p->n_outputs; i++)
-        i8i_manifest_file(&w, p, p->outputs[i].name, p->outputs[i].bytes,
-                          p->outputs[i].sha256);
-    i8i_jw_end_array(&w);
+    i8i_manifest_outputs(&w, p);
     i8i_jw_end_object(&w);
     i8i_buffer_puts(&w.buffer, "\n");
     *out = i8i_buffer_take(&w.buffer, bytes);

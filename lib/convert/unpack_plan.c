@@ -109,14 +109,11 @@ static enum i8_status add_shard(struct i8i_convert_plan *p, const char *name,
                         "%s: lists '%s', which is no compressed file of the model",
                         I8I_MANIFEST_NAME, name);
     enum i8_status st = check_size(c->files[i].source, bytes, err);
-    uint32_t output;
     char *plain = i8i_strndup(name, strlen(name) - strlen(I8I_ZST));
     if (plain == NULL)
         return i8i_nomem(err);
     if (st == I8_OK) /* inputs begin with the model's files, in their order */
-        st = i8i_plan_add_output(p, &output, plain, p->inputs[i].bytes, NULL, 0, err);
-    if (st == I8_OK)
-        st = i8i_plan_copy_file(p, (uint32_t)i, output, err);
+        st = i8i_plan_copy_file(p, (uint32_t)i, plain, err);
     free(plain);
     return st;
 }
@@ -125,13 +122,10 @@ static enum i8_status add_copy(struct i8i_convert_plan *p, const char *name,
                                uint64_t bytes, struct i8_error *err)
 {
     const uint32_t input = (uint32_t)p->n_inputs;
-    uint32_t output;
     enum i8_status st = i8i_plan_add_input(p, name, NULL, err);
     if (st == I8_OK)
         st = check_size(p->inputs[input].source, bytes, err);
-    if (st == I8_OK)
-        st = i8i_plan_add_output(p, &output, name, p->inputs[input].bytes, NULL, 0, err);
-    return st == I8_OK ? i8i_plan_copy_file(p, input, output, err) : st;
+    return st == I8_OK ? i8i_plan_copy_file(p, input, name, err) : st;
 }
 
 /* Every file of the manifest, once, in its order, which is that of the outputs. */
@@ -195,16 +189,10 @@ enum i8_status i8i_unpack_manifest(char **out, size_t *bytes,
         if (strcmp(key, "compression") == 0)
             continue;
         i8i_jw_key(&w, key);
-        if (strcmp(key, "files") != 0) {
+        if (strcmp(key, "files") == 0)
+            i8i_manifest_outputs(&w, p);
+        else
             i8i_jw_node(&w, m);
-            continue;
-        }
-        i8i_jw_begin_array(&w);
-        for (size_t i = 0; i < p->n_outputs; i++) {
-            const struct i8i_output_file *f = &p->outputs[i];
-            i8i_manifest_file(&w, p, f->name, f->bytes, f->sha256);
-        }
-        i8i_jw_end_array(&w);
     }
     i8i_jw_end_object(&w);
     i8i_buffer_puts(&w.buffer, "\n");
