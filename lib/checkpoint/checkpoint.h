@@ -139,6 +139,7 @@ struct i8i_safetensors_entry {
     uint64_t shape[I8I_MAX_RANK];
     uint64_t offset; /* out: of the first byte, from the start of the file */
     uint64_t bytes;  /* out */
+    size_t which;    /* the caller's own number of it, which sorting leaves alone */
 };
 /* Sorts `entries` into the reference writer's order (dtype, widest first, then name),
  * computes offsets and composes 8 + N header bytes, N padded with spaces to a multiple of

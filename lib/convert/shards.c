@@ -52,18 +52,17 @@ static enum i8_status lay_out(struct i8i_convert_plan *p,
                               const char *name, struct i8_error *err)
 {
     struct i8i_safetensors_entry *entries = i8i_calloc(count, sizeof *entries);
-    struct i8i_map by_name;
-    i8i_map_init(&by_name);
     char *header = NULL;
     size_t header_bytes = 0;
     uint64_t file_bytes;
     uint32_t output;
     enum i8_status st = entries == NULL ? i8i_nomem(err) : I8_OK;
     for (size_t i = 0; i < count && st == I8_OK; i++) {
-        entries[i] = (struct i8i_safetensors_entry){
-            .name = tensors[i].name, .dtype = tensors[i].dtype, .rank = tensors[i].rank};
+        entries[i] = (struct i8i_safetensors_entry){.name = tensors[i].name,
+                                                    .dtype = tensors[i].dtype,
+                                                    .rank = tensors[i].rank,
+                                                    .which = i};
         memcpy(entries[i].shape, tensors[i].shape, sizeof entries[i].shape);
-        st = i8i_map_add(&by_name, tensors[i].name, i, NULL, err);
     }
     if (st == I8_OK)
         st = i8i_safetensors_layout(&header, &header_bytes, &file_bytes, entries, count,
@@ -73,7 +72,7 @@ static enum i8_status lay_out(struct i8i_convert_plan *p,
     if (st == I8_OK)
         st = i8i_pack_plan(p, output, entries, count, err);
     for (size_t i = 0; i < count && st == I8_OK; i++) {
-        struct i8i_output_tensor *t = &tensors[i8i_map_get(&by_name, entries[i].name)];
+        struct i8i_output_tensor *t = &tensors[entries[i].which];
         t->offset = entries[i].offset;
         if (t->piece == I8I_NO_PIECE)
             continue;
@@ -85,7 +84,6 @@ static enum i8_status lay_out(struct i8i_convert_plan *p,
             piece->offset = t->offset;
     }
     free(header);
-    i8i_map_free(&by_name);
     free(entries);
     return st;
 }
