@@ -339,7 +339,7 @@ START_TEST(read_back_while_another_publishes)
     ck_assert_int_eq(i8i_convert_plan_new(&plan, &c.options, &c.err), I8_OK);
     ck_assert_int_eq(i8i_staging_open(&staging, plan, &c.err), I8_OK);
     const char *name = plan->outputs[0].name;
-    char *part = i8i_staging_part_name(staging, 0);
+    char *part = i8i_staging_part_name(staging, name);
     ck_assert_ptr_nonnull(part);
     ck_assert_int_eq(rename(part, kept_path(out, name)), 0);
     ck_assert_msg(i8i_staging_read_back(&back, staging, 0, &c.err) == I8_OK, "%s",

@@ -98,6 +98,8 @@ struct i8i_convert_plan {
 
 #define I8I_MANIFEST_NAME  "int8tool.json"
 #define I8I_PUBLISHER_NAME "int8tool.publisher" /* publisher.h */
+/* Of a manifest that is read: somebody's file. */
+#define I8I_MAX_MANIFEST_BYTES ((size_t)256 << 20)
 
 /* Opens the model, decides, lays out. options must outlive the plan. */
 enum i8_status i8i_convert_plan_new(struct i8i_convert_plan **out,

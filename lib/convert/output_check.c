@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MANIFEST_BYTES ((size_t)256 << 20)
-
 /* `path` made absolute, the part of it that exists resolved. Caller frees. */
 static char *resolve(const char *path)
 {
@@ -111,7 +109,7 @@ static enum i8_status read_manifest(struct i8i_output_state *state, const char *
                                     struct i8_error *err)
 {
     i8i_json *doc = NULL;
-    enum i8_status st = i8i_json_read_file(&doc, path, MAX_MANIFEST_BYTES, err);
+    enum i8_status st = i8i_json_read_file(&doc, path, I8I_MAX_MANIFEST_BYTES, err);
     const i8i_json *files = st == I8_OK ? i8i_json_get(doc, "files") : NULL;
     if (st == I8_OK && !i8i_json_is_array(files))
         st = i8i_fail(err, I8_ERR_DATA, "%s: expected a list \"files\"", path);

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_MANIFEST_BYTES ((size_t)256 << 20)
-
 /* The digest of entry `index`, if it is of the file `name`. */
 static bool take_digest(char hex[I8_SHA256_HEX], const i8i_json *entry, const char *name)
 {
@@ -98,7 +96,7 @@ enum i8_status i8i_output_is_complete(bool *complete, struct i8i_convert_plan *p
     enum i8_status st = path && packed ? I8_OK : i8i_nomem(err);
     /* Something else under the name, or unreadable: the usual checks judge it. */
     if (st == I8_OK && i8i_is_file(path) &&
-        i8i_read_file(&text, &length, path, MAX_MANIFEST_BYTES, NULL) == I8_OK &&
+        i8i_read_file(&text, &length, path, I8I_MAX_MANIFEST_BYTES, NULL) == I8_OK &&
         i8i_json_parse(&doc, text, length, path, NULL) == I8_OK) {
         take_packed(p, doc);
         if (all_there(p) && take_digests(p, doc))

@@ -271,7 +271,7 @@ static enum i8_status open_packing(struct packing *p, size_t output, unsigned jo
     if (st != I8_OK)
         return st;
     char *path = i8i_path_join(s->directory, p->file->packed_name);
-    p->part = i8i_format("%s/%s.part", s->directory, p->file->packed_name);
+    p->part = i8i_staging_part_name(s, p->file->packed_name);
     if (path == NULL || p->part == NULL)
         st = i8i_nomem(err);
     else if (s->shared) /* another rank may be packing it, too, into the same bytes */

@@ -38,7 +38,7 @@ static void unpublish(const struct i8i_staging *s, size_t count)
     remove_in(s->directory, I8I_MANIFEST_NAME);
     for (size_t i = 0; i < count; i++) {
         char *path = i8i_path_join(s->directory, s->plan->outputs[i].name);
-        char *part = i8i_staging_part_name(s, i);
+        char *part = i8i_staging_part_name(s, s->plan->outputs[i].name);
         if (path && part && access(part, F_OK) != 0)
             (void)rename(path, part);
         free(path);

@@ -20,9 +20,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-char *i8i_staging_part_name(const struct i8i_staging *s, size_t output)
+char *i8i_staging_part_name(const struct i8i_staging *s, const char *name)
 {
-    return i8i_format("%s/%s.part", s->directory, s->plan->outputs[output].name);
+    return i8i_format("%s/%s.part", s->directory, name);
 }
 
 /* ---- space ---- */
@@ -32,7 +32,7 @@ static enum i8_status held_by(uint64_t *bytes, const struct i8i_staging *s,
                               const char *name, struct i8_error *err)
 {
     struct stat info;
-    char *part = i8i_format("%s/%s.part", s->directory, name);
+    char *part = i8i_staging_part_name(s, name);
     if (part == NULL)
         return i8i_nomem(err);
     if (stat(part, &info) == 0)
@@ -119,7 +119,7 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
 {
     const struct i8i_output_file *f = &s->plan->outputs[i];
     char *path = i8i_path_join(s->directory, f->name),
-         *part = i8i_staging_part_name(s, i);
+         *part = i8i_staging_part_name(s, f->name);
     enum i8_status st = path && part ? I8_OK : i8i_nomem(err);
     if (st != I8_OK)
         goto out;
@@ -155,7 +155,7 @@ static enum i8_status remove_plain_part(const struct i8i_staging *s, size_t outp
                                         struct i8_error *err)
 {
     const char *name = s->plan->outputs[output].plain_name;
-    char *part = i8i_format("%s/%s.part", s->directory, name);
+    char *part = i8i_staging_part_name(s, name);
     enum i8_status st = part ? I8_OK : i8i_nomem(err);
     if (st == I8_OK && unlink(part) != 0 && errno != ENOENT)
         st = i8i_fail_errno(err, errno, "cannot remove %s", part);
@@ -225,7 +225,7 @@ static bool part_is_lost(const struct i8i_staging *s)
 {
     bool lost = false;
     for (size_t i = 0; i < s->plan->n_outputs && !lost; i++) {
-        char *part = i8i_staging_part_name(s, i);
+        char *part = i8i_staging_part_name(s, s->plan->outputs[i].name);
         lost = part && !s->record.publishing && is_recorded(s, i) &&
                !has_size(part, s->plan->outputs[i].bytes);
         free(part);
@@ -349,8 +349,8 @@ enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_s
                                      size_t output, struct i8_error *err)
 {
     const struct i8i_outfile *f = s->files[output];
-    char *path = f ? i8i_staging_part_name(s, output)
-                   : i8i_path_join(s->directory, s->plan->outputs[output].name);
+    const char *name = s->plan->outputs[output].name;
+    char *path = f ? i8i_staging_part_name(s, name) : i8i_path_join(s->directory, name);
     if (path == NULL)
         return i8i_nomem(err);
     /* By what is open, not by name: another rank may publish at any moment. */
@@ -380,7 +380,7 @@ void i8i_staging_remove_traces(const struct i8i_staging *s)
 {
     i8i_journals_remove(s->directory, NULL);
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
-        char *part = i8i_staging_part_name(s, i);
+        char *part = i8i_staging_part_name(s, s->plan->outputs[i].name);
         if (part)
             unlink(part);
         free(part);

@@ -61,7 +61,7 @@ void i8i_staging_discard(struct i8i_staging *s);
  * .part files, which a rank that came too late has made anew if it was killed then. */
 void i8i_staging_remove_traces(const struct i8i_staging *s);
 
-/* DIR/NAME.part of an output; NULL without memory. Caller frees. */
-char *i8i_staging_part_name(const struct i8i_staging *s, size_t output);
+/* DIR/NAME.part; NULL without memory. Caller frees. */
+char *i8i_staging_part_name(const struct i8i_staging *s, const char *name);
 
 #endif

@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MANIFEST_BYTES ((size_t)256 << 20)
-#define INDEX_NAME         "model.safetensors.index.json"
+#define INDEX_NAME "model.safetensors.index.json"
 
 static bool is_packed_name(const char *name)
 {
@@ -235,7 +234,7 @@ static enum i8_status read_manifest(struct i8i_convert_plan *p, struct i8_error 
                       "written",
                       p->options->model, I8I_MANIFEST_NAME);
     if (st == I8_OK)
-        st = i8i_json_read_file(&p->packed_manifest, path, MAX_MANIFEST_BYTES, err);
+        st = i8i_json_read_file(&p->packed_manifest, path, I8I_MAX_MANIFEST_BYTES, err);
     if (st == I8_OK && !i8i_json_is_object(p->packed_manifest))
         st = i8i_fail(err, I8_ERR_DATA, "%s: expected an object", path);
     free(path);
