@@ -66,6 +66,17 @@ char *i8i_strndup(const char *s, size_t n)
     return copy;
 }
 
+bool i8i_ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), k = strlen(end);
+    return n >= k && memcmp(text + n - k, end, k) == 0;
+}
+
+size_t i8i_length_before(const char *text, const char *end)
+{
+    return i8i_ends_with(text, end) ? strlen(text) - strlen(end) : 0;
+}
+
 char *i8i_format(const char *fmt, ...)
 {
     va_list args;

@@ -43,6 +43,10 @@ void *i8i_aligned_alloc(size_t bytes) I8I_MUST_CHECK;
 
 char *i8i_strdup(const char *s) I8I_MUST_CHECK;
 char *i8i_strndup(const char *s, size_t n) I8I_MUST_CHECK;
+bool i8i_ends_with(const char *text, const char *end);
+/* The length of what stands before `end`; 0 if the text does not end with that, or is
+ * nothing else. */
+size_t i8i_length_before(const char *text, const char *end);
 /* A string composed as by printf; NULL without memory. free() releases it. */
 char *i8i_format(const char *fmt, ...) I8I_PRINTF(1, 2) I8I_MUST_CHECK;
 

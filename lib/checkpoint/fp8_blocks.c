@@ -104,8 +104,7 @@ enum i8_status i8i_checkpoint_join_fp8(struct i8i_checkpoint *c, const uint64_t 
     }
     for (size_t i = 0; i < c->n_tensors && st == I8_OK; i++) {
         const struct i8i_tensor *t = &c->tensors[i];
-        const size_t n = strlen(t->name), k = strlen(SUFFIX);
-        if (!t->companion && n > k && strcmp(t->name + n - k, SUFFIX) == 0)
+        if (!t->companion && i8i_length_before(t->name, SUFFIX) > 0)
             st = bad_tensor(c, t, "a scale that belongs to no F8_E4M3 matrix", err);
     }
     return st;

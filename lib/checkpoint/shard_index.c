@@ -21,12 +21,11 @@ struct i8i_shard_entry {
 enum i8_status i8i_shard_file(char **own, struct i8i_tree *tree, const char *name,
                               struct i8_error *err)
 {
-    const size_t n = strlen(name), k = strlen(I8I_ZST);
-    const bool packed = n > k && strcmp(name + n - k, I8I_ZST) == 0;
+    const size_t plain = i8i_length_before(name, I8I_ZST);
     const bool here = i8i_tree_exists(tree, name);
-    *own = here     ? i8i_strdup(name)
-           : packed ? i8i_strndup(name, n - k)
-                    : i8i_format("%s" I8I_ZST, name);
+    *own = here        ? i8i_strdup(name)
+           : plain > 0 ? i8i_strndup(name, plain)
+                       : i8i_format("%s" I8I_ZST, name);
     if (*own == NULL)
         return i8i_nomem(err);
     if (!here && !i8i_tree_exists(tree, *own)) {

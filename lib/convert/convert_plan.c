@@ -98,9 +98,8 @@ enum i8_status i8i_plan_copy_file(struct i8i_convert_plan *p, uint32_t input,
  * which is converted. */
 static char *content_name(const char *name, const struct i8i_source *source)
 {
-    const size_t n = strlen(name), k = strlen(I8I_ZST);
-    const bool strip = source->stored && n > k && strcmp(name + n - k, I8I_ZST) == 0;
-    return i8i_strndup(name, strip ? n - k : n);
+    const size_t plain = source->stored ? i8i_length_before(name, I8I_ZST) : 0;
+    return i8i_strndup(name, plain > 0 ? plain : strlen(name));
 }
 
 static enum i8_status add_weights(struct i8i_convert_plan *p, size_t file,

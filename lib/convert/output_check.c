@@ -139,8 +139,8 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
     const struct survey *s = ctx;
     struct i8i_output_state *state = s->state;
     const bool force = s->plan->options->force;
-    const size_t n = strlen(name), part = strlen(".part");
-    const bool is_part = n > part && strcmp(name + n - part, ".part") == 0;
+    const size_t of_part = i8i_length_before(name, ".part");
+    const bool is_part = of_part > 0;
     (void)size;
     /* int8tool.json-XXXXXXXX and its .part: a rank's, before it gets its name. */
     static const char manifest_begins[] = I8I_MANIFEST_NAME "-";
@@ -149,9 +149,9 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
         strncmp(name, manifest_begins, sizeof manifest_begins - 1) == 0)
         return I8_OK;
     /* Another rank may have come since we looked: its journal is older than its files. */
-    if (is_part && !state->journal && is_output(s->plan, name, n - part))
+    if (is_part && !state->journal && is_output(s->plan, name, of_part))
         state->journal = i8i_journals_exist(s->plan->options->output);
-    if (is_part && state->journal && is_output(s->plan, name, n - part))
+    if (is_part && state->journal && is_output(s->plan, name, of_part))
         return I8_OK;
     if (is_part && force && state->journal) /* unfinished work of other options */
         return add_obsolete(state, name, err);
@@ -160,7 +160,7 @@ static enum i8_status survey_file(void *ctx, const char *name, uint64_t size,
     /* A final name: judged once the journal has been read. Without one, --force needs a
      * manifest that lists it, lest somebody's own model be overwritten. */
     if (strcmp(name, I8I_MANIFEST_NAME) == 0 ||
-        (is_output(s->plan, name, n) && (state->journal || !force))) {
+        (is_output(s->plan, name, strlen(name)) && (state->journal || !force))) {
         if (!state->found && !(state->found = i8i_strdup(name)))
             return i8i_nomem(err);
         return I8_OK;

@@ -19,9 +19,7 @@
 
 static bool is_packed_name(const char *name)
 {
-    static const char suffix[] = ".safetensors" I8I_ZST;
-    const size_t n = strlen(name), k = sizeof suffix - 1;
-    return n > k && strcmp(name + n - k, suffix) == 0;
+    return i8i_length_before(name, ".safetensors" I8I_ZST) > 0;
 }
 
 /* ---- the index ---- */

@@ -64,10 +64,8 @@ bool i8i_expand_has_prefix(const struct i8i_checkpoint *c, const char *prefix)
 
 static bool is_stale(const struct i8i_family *f, const char *name)
 {
-    size_t n = strlen(name);
     for (const char *const *s = f->stale; s && *s; s++) {
-        size_t k = strlen(*s);
-        if (n >= k && strcmp(name + n - k, *s) == 0)
+        if (i8i_ends_with(name, *s))
             return true;
     }
     return false;
@@ -129,13 +127,9 @@ static void look_at_headers(struct i8i_walk *w)
     const struct i8i_checkpoint *c = w->m->checkpoint;
     struct i8i_hparams *hp = &w->m->hp;
     const struct i8i_family *f = w->family;
-    if (f->fused_experts) {
-        size_t k = strlen(f->fused_experts);
-        for (size_t i = 0; i < c->n_tensors; i++) {
-            size_t n = strlen(c->tensors[i].name);
-            if (n >= k && strcmp(c->tensors[i].name + n - k, f->fused_experts) == 0)
-                hp->flags |= I8I_FLAG_FUSED_EXPERTS;
-        }
+    for (size_t i = 0; f->fused_experts && i < c->n_tensors; i++) {
+        if (i8i_ends_with(c->tensors[i].name, f->fused_experts))
+            hp->flags |= I8I_FLAG_FUSED_EXPERTS;
     }
     if (hp->tied_stated || w->base_class || !f->output_embedding)
         return;

@@ -81,10 +81,8 @@ static bool is_language_model(const char *architecture)
 {
     static const char *const ends[] = {"ForCausalLM", "LMHeadModel",
                                        "ForConditionalGeneration"};
-    size_t n = strlen(architecture);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t k = strlen(ends[i]);
-        if (n >= k && strcmp(architecture + n - k, ends[i]) == 0)
+        if (i8i_ends_with(architecture, ends[i]))
             return true;
     }
     return false;

@@ -18,12 +18,6 @@ static bool is_linear(const struct i8i_module *mod)
            mod->kind == I8I_NODE_CONV1D;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
 /* `part` of `path` as whole components: all of it, its start, or its end. */
 static bool names_module(const char *path, const char *part)
 {
@@ -43,7 +37,7 @@ static bool matches_v5(const char *path, const char *key)
     size_t i = 0;
     while (key[i] && path[i] && (key[i] == '.' || key[i] == path[i]))
         i++;
-    return key[i] == '\0' || ends_with(path, key);
+    return key[i] == '\0' || i8i_ends_with(path, key);
 }
 
 /* transformers 4: the leaf's name, the path, or a run of components inside it. */

@@ -46,10 +46,8 @@ static const char *by_tensors(const struct i8i_checkpoint *c)
     const char *by_dtype = NULL;
     for (size_t i = 0; i < c->n_tensors; i++) {
         const struct i8i_tensor *t = &c->tensors[i];
-        size_t n = strlen(t->name);
         for (size_t k = 0; k < best; k++) {
-            size_t e = strlen(marks[k].end);
-            if (n > e && strcmp(t->name + n - e, marks[k].end) == 0)
+            if (i8i_length_before(t->name, marks[k].end) > 0)
                 best = k;
         }
         switch (t->dtype) {
