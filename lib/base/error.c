@@ -100,3 +100,10 @@ void i8i_log(const struct i8_log *log, enum i8_log_level level, const char *fmt,
     va_end(args);
     log->write(log->ctx, level, text);
 }
+
+bool i8i_progress(const struct i8_progress *progress, const char *what,
+                  unsigned long long done, unsigned long long total, const char *unit)
+{
+    return progress && progress->update &&
+           progress->update(progress->ctx, what, done, total, unit) != 0;
+}

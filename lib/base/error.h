@@ -8,6 +8,7 @@
 #define I8I_BASE_ERROR_H
 
 #include <int8tool/status.h>
+#include <stdbool.h>
 
 #define I8I_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define I8I_MUST_CHECK        __attribute__((warn_unused_result))
@@ -31,5 +32,9 @@ void i8i_error_prefix(struct i8_error *err, const char *fmt, ...) I8I_PRINTF(2, 
 /* Talk: composes the line and hands it to log->write; nothing if log is NULL. */
 void i8i_log(const struct i8_log *log, enum i8_log_level level, const char *fmt, ...)
     I8I_PRINTF(3, 4);
+
+/* Tells how far work has come, if anybody listens. True: it is to stop. */
+bool i8i_progress(const struct i8_progress *progress, const char *what,
+                  unsigned long long done, unsigned long long total, const char *unit);
 
 #endif

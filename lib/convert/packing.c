@@ -198,10 +198,8 @@ static enum i8_status hash_part(struct packing *p, struct packer *w, struct i8_e
 
 static enum i8_status report(struct packing *p, struct i8_error *err)
 {
-    const struct i8_progress *progress = p->staging->plan->options->progress;
-    if (progress && progress->update &&
-        progress->update(progress->ctx, "compressing", p->packed_before + p->next_content,
-                         p->total, "B"))
+    if (i8i_progress(p->staging->plan->options->progress, "compressing",
+                     p->packed_before + p->next_content, p->total, "B"))
         return i8i_fail(err, I8_ERR_CANCELLED,
                         "stopped; run the same command again to go on from here");
     return I8_OK;

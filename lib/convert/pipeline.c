@@ -171,16 +171,14 @@ static enum i8_status run_range(struct pipeline *l, struct i8i_block *b,
 
 static void report_progress(struct pipeline *l)
 {
-    const struct i8_progress *progress = l->plan->options->progress;
-    if (progress == NULL || progress->update == NULL || l->error.status != I8_OK)
+    if (l->error.status != I8_OK)
         return;
     const struct i8i_hashing *h = &l->hashing;
     const bool hashing =
         l->done_bytes == l->total_bytes && h->done_bytes < h->total_bytes;
-    int stop = progress->update(progress->ctx, hashing ? "hashing" : "converting",
-                                hashing ? h->done_bytes : l->done_bytes,
-                                hashing ? h->total_bytes : l->total_bytes, "B");
-    if (stop)
+    if (i8i_progress(l->plan->options->progress, hashing ? "hashing" : "converting",
+                     hashing ? h->done_bytes : l->done_bytes,
+                     hashing ? h->total_bytes : l->total_bytes, "B"))
         i8i_fail(&l->error, I8_ERR_CANCELLED,
                  "stopped; run the same command again to go on from here");
 }

@@ -98,11 +98,10 @@ static enum i8_status make_task(struct i8i_pipeline_task *task,
 static enum i8_status pause_for_others(const struct i8i_conversion *r,
                                        struct i8_error *err)
 {
-    const struct i8_progress *progress = r->plan->options->progress;
     const struct timespec pause = {.tv_nsec = 200000000};
     nanosleep(&pause, NULL);
-    if (progress && progress->update &&
-        progress->update(progress->ctx, "waiting for the publishing rank", 0, 1, "step"))
+    if (i8i_progress(r->plan->options->progress, "waiting for the publishing rank", 0, 1,
+                     "step"))
         return i8i_fail(err, I8_ERR_CANCELLED,
                         "stopped while another rank was publishing");
     return I8_OK;
@@ -119,9 +118,7 @@ static int beat(void *ctx, const char *what, unsigned long long done,
 {
     struct beating *b = ctx;
     i8i_publisher_beat(b->publisher);
-    return b->progress && b->progress->update
-               ? b->progress->update(b->progress->ctx, what, done, total, unit)
-               : 0;
+    return i8i_progress(b->progress, what, done, total, unit);
 }
 
 static enum i8_status finish(struct i8i_conversion *r, struct i8i_publisher *publisher,

@@ -30,10 +30,8 @@ struct pass {
 
 static enum i8_status step_done(struct pass *p, struct i8_error *err)
 {
-    const struct i8_progress *progress = p->o->progress;
     p->done++;
-    if (progress != NULL &&
-        progress->update(progress->ctx, "verify", p->done, p->total, "steps") != 0)
+    if (i8i_progress(p->o->progress, "verify", p->done, p->total, "steps"))
         return i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
     return I8_OK;
 }
