@@ -348,21 +348,14 @@ enum i8_status i8_convert_dry_run(struct i8_convert_result *result,
 {
     static const struct i8i_convert_tuning defaults;
     const double start = i8i_monotonic_s();
-    struct i8i_convert_plan *plan = NULL;
+    struct i8i_conversion r = {.tuning = &defaults};
     size_t block_bytes;
     *result = (struct i8_convert_result){0};
-    enum i8_status st = i8i_convert_plan_new(&plan, options, err);
+    enum i8_status st = i8i_convert_plan_new(&r.plan, options, err);
     if (st == I8_OK)
-        st = i8i_pipeline_size(&result->jobs, &block_bytes, &result->memory_bytes, plan,
+        st = i8i_pipeline_size(&result->jobs, &block_bytes, &result->memory_bytes, r.plan,
                                &defaults, err);
     if (st == I8_OK)
-        st = describe(result, plan, "", err);
-    if (st == I8_OK)
-        i8i_convert_advise(plan);
-    result->seconds = i8i_monotonic_s() - start;
-    result->peak_rss_bytes = peak_rss();
-    i8i_convert_plan_free(plan);
-    if (st != I8_OK)
-        i8_convert_result_free(result);
-    return st;
+        i8i_convert_advise(r.plan);
+    return conclude(result, &r, start, st, err);
 }
