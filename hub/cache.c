@@ -90,18 +90,6 @@ char *i8i_cache_entry(const struct i8i_cache *c, const char *commit, const char 
 
 /* ---- folders ---- */
 
-enum i8_status i8i_make_parents(const char *path, struct i8_error *err)
-{
-    const size_t n = (size_t)(i8i_path_base(path) - path);
-    char *folder = n > 1 ? i8i_strndup(path, n - 1) : i8i_strdup("/");
-    if (folder == NULL)
-        return i8i_nomem(err);
-    const enum i8_status st =
-        i8i_is_directory(folder) ? I8_OK : i8i_make_directories(folder, err);
-    free(folder);
-    return st;
-}
-
 void i8i_cache_tag(const char *folder)
 {
     static const char text[] =

@@ -73,8 +73,6 @@ enum i8_status i8i_cache_mark_missing(const struct i8i_cache *c, const char *com
 /* An absolute form of a path that need not exist; the caller frees. */
 enum i8_status i8i_absolute_path(char **out, const char *path,
                                  struct i8_error *err) I8I_MUST_CHECK;
-/* Makes the folders above the last '/' of a path. */
-enum i8_status i8i_make_parents(const char *path, struct i8_error *err) I8I_MUST_CHECK;
 /* Writes FOLDER/CACHEDIR.TAG if there is none, which tells backup programs to skip the
  * folder; a failure does not matter. */
 void i8i_cache_tag(const char *folder);

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/file.h"
 #include "hub/cache.h"
 #include "hub/cache_lock.h"
 #include <errno.h>

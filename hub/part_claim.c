@@ -73,11 +73,6 @@ char *i8i_part_path(const char *folder, const char *stem, bool exact_locks, unsi
 
 /* ---- the names of a folder ---- */
 
-static char *folder_of(const char *path)
-{
-    return i8i_strndup(path, (size_t)(i8i_path_base(path) - path) - 1);
-}
-
 /* Is it STEM.int8part or STEM.OWNER.int8part, with or without something behind it (its
  * journal, and what that is written as)? *owner is "" where there is none; *behind is
  * what follows. stem NULL: of any stem, and no owner is told. */
@@ -143,7 +138,7 @@ enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exac
     (void)pthread_once(&once, find_place);
     *busy = false;
     const char *mine = i8i_path_base(part_path);
-    char *folder = folder_of(part_path), owner[OWNER_MAX];
+    char *folder = i8i_path_dir(part_path), owner[OWNER_MAX];
     const char *behind;
     if (folder == NULL)
         return i8i_nomem(err);
@@ -190,7 +185,7 @@ static void remove_matching(const char *folder, const char *stem, time_t quiet_s
 
 void i8i_part_remove_all(const char *part_path, const char *stem)
 {
-    char *folder = folder_of(part_path);
+    char *folder = i8i_path_dir(part_path);
     if (folder)
         remove_matching(folder, stem, 0);
     free(folder);

@@ -193,19 +193,6 @@ enum i8_status i8i_part_sync(struct i8i_part *part, struct i8_error *err)
     return I8_OK;
 }
 
-/* Syncs the folder that the path is in. */
-static enum i8_status sync_folder(const char *path, struct i8_error *err)
-{
-    const char *base = i8i_path_base(path);
-    char *folder =
-        base == path ? i8i_strdup(".") : i8i_strndup(path, (size_t)(base - path));
-    if (folder == NULL)
-        return i8i_nomem(err);
-    enum i8_status st = i8i_sync_directory(folder, err);
-    free(folder);
-    return st;
-}
-
 enum i8_status i8i_part_commit(struct i8i_part *part, const char *final_path,
                                struct i8_error *err)
 {
@@ -217,7 +204,7 @@ enum i8_status i8i_part_commit(struct i8i_part *part, const char *final_path,
     if (rename(part->path, final_path) != 0)
         return i8i_fail_errno(err, errno, "cannot rename %s to %s", part->path,
                               final_path);
-    return part->durable ? sync_folder(final_path, err) : I8_OK;
+    return part->durable ? i8i_sync_parent(final_path, err) : I8_OK;
 }
 
 uint64_t i8i_part_allocated(const char *path)
@@ -233,9 +220,7 @@ enum i8_status i8i_space_check(const char *path, uint64_t need_bytes,
                                struct i8_error *err)
 {
     struct statvfs fs;
-    const char *base = i8i_path_base(path);
-    char *folder =
-        base == path ? i8i_strdup(".") : i8i_strndup(path, (size_t)(base - path));
+    char *folder = i8i_path_dir(path);
     if (folder == NULL)
         return i8i_nomem(err);
     enum i8_status st = I8_OK;

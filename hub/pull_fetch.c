@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "hub/cache_lock.h"
 #include "hub/download.h"

@@ -387,6 +387,13 @@ START_TEST(paths)
     ck_assert_str_eq(i8i_path_base("a/b/c"), "c");
     ck_assert_str_eq(i8i_path_base("c"), "c");
     const char *const plain[] = {"a", "a/b", "..a", "a..", ".a", "a b"};
+    const char *const dirs[][2] = {{"a/b", "a"}, {"/a/b/c", "/a/b"}, {"/a", "/"},
+                                   {"a", "."},   {"a/", "a"},        {"", "."}};
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+        char *of = i8i_path_dir(dirs[i][0]);
+        ck_assert_str_eq(of, dirs[i][1]);
+        free(of);
+    }
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
         ck_assert_msg(i8i_path_is_plain(plain[i]), "%s", plain[i]);
     const char *const evil[] = {"",   "/a",  "..",   ".",    "../a",  "a/../b", "a//b",

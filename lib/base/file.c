@@ -26,6 +26,12 @@ const char *i8i_path_base(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
+char *i8i_path_dir(const char *path)
+{
+    const size_t n = (size_t)(i8i_path_base(path) - path);
+    return n == 0 ? i8i_strdup(".") : i8i_strndup(path, n > 1 ? n - 1 : 1);
+}
+
 bool i8i_path_is_plain(const char *name)
 {
     for (const char *p = name;;) {
@@ -75,6 +81,17 @@ enum i8_status i8i_make_directories(const char *path, struct i8_error *err)
     return st;
 }
 
+enum i8_status i8i_make_parents(const char *path, struct i8_error *err)
+{
+    char *dir = i8i_path_dir(path);
+    if (dir == NULL)
+        return i8i_nomem(err);
+    const enum i8_status st =
+        i8i_is_directory(dir) ? I8_OK : i8i_make_directories(dir, err);
+    free(dir);
+    return st;
+}
+
 enum i8_status i8i_sync_directory(const char *path, struct i8_error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -85,6 +102,16 @@ enum i8_status i8i_sync_directory(const char *path, struct i8_error *err)
     if (fsync(fd) != 0 && errno != EINVAL)
         st = i8i_fail_errno(err, errno, "cannot sync directory %s", path);
     close(fd);
+    return st;
+}
+
+enum i8_status i8i_sync_parent(const char *path, struct i8_error *err)
+{
+    char *dir = i8i_path_dir(path);
+    if (dir == NULL)
+        return i8i_nomem(err);
+    const enum i8_status st = i8i_sync_directory(dir, err);
+    free(dir);
     return st;
 }
 

@@ -17,6 +17,9 @@
 char *i8i_path_join(const char *dir, const char *name) I8I_MUST_CHECK;
 /* The part behind the last '/'. Borrowed. */
 const char *i8i_path_base(const char *path);
+/* The directory that a path is in: what stands before the last '/', "/" or "." if nothing
+ * does. NULL without memory; free() releases it. */
+char *i8i_path_dir(const char *path) I8I_MUST_CHECK;
 /* True for a relative name without empty, "." or ".." components, backslash or
  * control characters: safe to open below a directory. Subfolders are allowed. */
 bool i8i_path_is_plain(const char *name);
@@ -25,8 +28,12 @@ bool i8i_is_file(const char *path);
 /* mkdir -p. */
 enum i8_status i8i_make_directories(const char *path,
                                     struct i8_error *err) I8I_MUST_CHECK;
+/* The same for the directory that a path is in. */
+enum i8_status i8i_make_parents(const char *path, struct i8_error *err) I8I_MUST_CHECK;
 /* Flushes a directory's entries to disk, so that renames in it survive a power cut. */
 enum i8_status i8i_sync_directory(const char *path, struct i8_error *err) I8I_MUST_CHECK;
+/* The same for the directory that a path is in. */
+enum i8_status i8i_sync_parent(const char *path, struct i8_error *err) I8I_MUST_CHECK;
 
 /* The whole file, NUL-terminated; more than `cap` bytes is an error. Caller frees. */
 enum i8_status i8i_read_file(char **out, size_t *length, const char *path, size_t cap,

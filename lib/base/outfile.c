@@ -77,12 +77,12 @@ enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *pat
                                        struct i8_error *err)
 {
     struct statfs fs;
-    char *dir = i8i_strndup(path, (size_t)(i8i_path_base(path) - path));
+    char *dir = i8i_path_dir(path);
     if (dir == NULL) {
         *out = NULL;
         return i8i_nomem(err);
     }
-    const bool nfs = statfs(*dir ? dir : ".", &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
+    const bool nfs = statfs(dir, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
     free(dir);
     return open_part(out, path, nfs ? O_DSYNC : 0, err);
 }
@@ -137,17 +137,6 @@ int i8i_outfile_fd(const struct i8i_outfile *f)
     return f->fd;
 }
 
-static enum i8_status sync_parent(const char *path, struct i8_error *err)
-{
-    const size_t n = (size_t)(i8i_path_base(path) - path);
-    char *dir = n == 0 ? i8i_strdup(".") : i8i_strndup(path, n);
-    if (dir == NULL)
-        return i8i_nomem(err);
-    enum i8_status st = i8i_sync_directory(dir, err);
-    free(dir);
-    return st;
-}
-
 /* The last chance of a write to fail: then the descriptor is closed. */
 static enum i8_status settle(struct i8i_outfile *f, struct i8_error *err)
 {
@@ -167,7 +156,7 @@ static enum i8_status commit(struct i8i_outfile *f, bool keep_part, struct i8_er
     if (st == I8_OK && rename(f->part, f->path) != 0)
         st = i8i_fail_errno(err, errno, "cannot rename %s to %s", f->part, f->path);
     if (st == I8_OK) {
-        st = sync_parent(f->path, err);
+        st = i8i_sync_parent(f->path, err);
         destroy(f);
         return st;
     }
@@ -232,7 +221,7 @@ enum i8_status i8i_outfile_commit_shared(struct i8i_outfile *f, bool replace,
     if (st == I8_OK)
         st = publish(f, &ours, replace, err);
     if (st == I8_OK)
-        st = sync_parent(f->path, err);
+        st = i8i_sync_parent(f->path, err);
     destroy(f);
     return st;
 }

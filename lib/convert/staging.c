@@ -72,16 +72,6 @@ static enum i8_status check_space(const struct i8i_staging *s, struct i8_error *
 
 /* ---- opening ---- */
 
-static enum i8_status make_parent(const char *path, struct i8_error *err)
-{
-    char *parent = i8i_strndup(path, (size_t)(i8i_path_base(path) - path));
-    if (parent == NULL)
-        return i8i_nomem(err);
-    enum i8_status st = i8i_make_directories(parent, err);
-    free(parent);
-    return st;
-}
-
 /* Is anything of the output recorded as done? */
 static bool is_recorded(const struct i8i_staging *s, size_t output)
 {
@@ -134,7 +124,7 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
                           s->record.publishing ? path : part, s->directory);
         goto out;
     }
-    st = make_parent(path, err);
+    st = i8i_make_parents(path, err);
     if (st == I8_OK)
         st = s->shared ? i8i_outfile_open_shared(&s->files[i], path, err)
                        : i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
