@@ -101,6 +101,9 @@ int output_draw_columns(void);
 void output_draw(const char *lines);
 void output_catch_signals(void);
 bool output_interrupted(void);
+/* "1:02:03", "2:05", "9 s". */
+#define OUTPUT_DURATION 32
+const char *output_duration(char buf[OUTPUT_DURATION], double seconds);
 /* Writes a finished JSON document and a newline to stdout and empties w; returns an exit
  * status. */
 int output_json(struct i8i_json_writer *w);

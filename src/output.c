@@ -204,6 +204,19 @@ static double seconds_between(const struct timespec *from, const struct timespec
            1e-9 * (double)(to->tv_nsec - from->tv_nsec);
 }
 
+const char *output_duration(char buf[OUTPUT_DURATION], double seconds)
+{
+    const unsigned long s = seconds < 1e6 ? (unsigned long)(seconds + 0.5) : 1000000UL;
+    if (s >= 3600)
+        (void)snprintf(buf, OUTPUT_DURATION, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60,
+                       s % 60);
+    else if (s >= 60)
+        (void)snprintf(buf, OUTPUT_DURATION, "%lu:%02lu", s / 60, s % 60);
+    else
+        (void)snprintf(buf, OUTPUT_DURATION, "%lu s", s);
+    return buf;
+}
+
 /* "2.31 GB/s, 1:05 left" behind what is there already. */
 static void add_speed(char *buf, size_t size, double bytes_per_s, double left)
 {
@@ -215,16 +228,12 @@ static void add_speed(char *buf, size_t size, double bytes_per_s, double left)
     const double seconds = left / bytes_per_s;
     if (k < 0 || (size_t)k >= size - n || !(seconds <= most_s))
         return;
-    const unsigned s = (unsigned)(seconds + 0.5);
-    if (s >= 3600)
-        (void)snprintf(buf + n + k, size - n - (size_t)k, ", %u:%02u:%02u left", s / 3600,
-                       s / 60 % 60, s % 60);
-    else
-        (void)snprintf(buf + n + k, size - n - (size_t)k, ", %u:%02u left", s / 60,
-                       s % 60);
+    char text[OUTPUT_DURATION];
+    (void)snprintf(buf + n + k, size - n - (size_t)k, ", %s left",
+                   output_duration(text, seconds));
 }
 
-/* "1.2 GiB of 3.0 GiB, 2.31 GB/s, 0:01 left" or "12 of 24 windows". Speed is that of this
+/* "1.2 GiB of 3.0 GiB, 2.31 GB/s, 1 s left" or "12 of 24 windows". Speed is that of this
  * run, whatever an earlier one had done. */
 static void amount_text(char *buf, size_t size, const struct progress *p,
                         unsigned long long done, unsigned long long total,

@@ -11,7 +11,6 @@
 #include "base/utf8.h"
 #include "command.h"
 #include "pull_progress.h"
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -51,18 +50,6 @@ static double rate(struct display *d, const char *stage, uint64_t bytes)
     return span >= settled_s && bytes >= first->bytes
                ? (double)(bytes - first->bytes) / span
                : 0;
-}
-
-/* "1:02:03", "2:05", "9 s". */
-static void duration_text(char *buf, size_t size, double seconds)
-{
-    const unsigned long s = seconds < 1e6 ? (unsigned long)(seconds + 0.5) : 1000000UL;
-    if (s >= 3600)
-        (void)snprintf(buf, size, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
-    else if (s >= 60)
-        (void)snprintf(buf, size, "%lu:%02lu", s / 60, s % 60);
-    else
-        (void)snprintf(buf, size, "%lu s", s);
 }
 
 /* ---- names ---- */
@@ -132,7 +119,8 @@ static void put_file(struct i8i_buffer *b, const struct i8_hub_running *f, size_
 static void put_total(struct i8i_buffer *b, struct display *d,
                       const struct i8_hub_state *s)
 {
-    char done[I8I_SIZE_TEXT], all[I8I_SIZE_TEXT], speed[I8I_SIZE_TEXT], left[32];
+    char done[I8I_SIZE_TEXT], all[I8I_SIZE_TEXT], speed[I8I_SIZE_TEXT];
+    char left[OUTPUT_DURATION];
     if (s->bytes == 0 && s->files == 0) {
         i8i_buffer_printf(b, "%s …", s->stage);
         return;
@@ -143,9 +131,9 @@ static void put_total(struct i8i_buffer *b, struct display *d,
     i8i_buffer_printf(b, "%s %3.0f%%  %s of %s", s->stage, 100 * part,
                       i8i_size_text(done, s->done_bytes), i8i_size_text(all, s->bytes));
     if (bytes_s >= 1) {
-        duration_text(left, sizeof left, (double)(s->bytes - s->done_bytes) / bytes_s);
+        const double left_s = (double)(s->bytes - s->done_bytes) / bytes_s;
         i8i_buffer_printf(b, ", %s/s, %s left", i8i_size_text(speed, (uint64_t)bytes_s),
-                          left);
+                          output_duration(left, left_s));
     }
     i8i_buffer_printf(b, ", %zu of %zu files", s->done_files, s->files);
 }
