@@ -6,8 +6,8 @@
 
 #include "base/size.h"
 #include "command.h"
+#include "convert_print.h"
 #include <int8tool/convert.h>
-#include <inttypes.h>
 
 static int print_json(const struct i8_convert_options *o,
                       const struct i8_convert_result *r)
@@ -19,21 +19,7 @@ static int print_json(const struct i8_convert_options *o,
     i8i_jw_kv_u64(&w, "source_bytes", r->source_bytes);
     i8i_jw_kv_u64(&w, "output_bytes", r->output_bytes);
     i8i_jw_kv_u64(&w, "resumed_bytes", r->resumed_bytes);
-    i8i_jw_kv_u64(&w, "jobs", r->jobs);
-    i8i_jw_kv_u64(&w, "memory_bytes", r->memory_bytes);
-    i8i_jw_kv_double(&w, "seconds", r->seconds);
-    i8i_jw_kv_u64(&w, "peak_rss_bytes", r->peak_rss_bytes);
-    i8i_jw_key(&w, "files");
-    i8i_jw_begin_array(&w);
-    for (size_t i = 0; i < r->n_files; i++) {
-        const struct i8_convert_file *f = &r->files[i];
-        i8i_jw_begin_object(&w);
-        i8i_jw_kv_string(&w, "name", f->name);
-        i8i_jw_kv_u64(&w, "bytes", f->bytes);
-        i8i_jw_kv_string(&w, "sha256", f->sha256[0] ? f->sha256 : NULL);
-        i8i_jw_end_object(&w);
-    }
-    i8i_jw_end_array(&w);
+    print_conversion(&w, r);
     i8i_jw_end_object(&w);
     int status = output_json(&w);
     i8i_jw_free(&w);

@@ -12,6 +12,7 @@ src_int8tool_SOURCES = \
   src/cmd_unpack.c \
   src/command.h src/commands.c \
   src/completions.c \
+  src/convert_print.c src/convert_print.h \
   src/help.c src/help.h \
   src/main.c \
   src/man_page.c \
