@@ -478,7 +478,7 @@ static struct i8i_outfile *open_shared(const char *path, const char *text)
 {
     struct i8i_outfile *f;
     struct i8_error err = {0};
-    ck_assert_int_eq(i8i_outfile_open_shared(&f, path, &err), I8_OK);
+    ck_assert_int_eq(i8i_outfile_open_shared(&f, path, true, &err), I8_OK);
     ck_assert_int_eq(i8i_outfile_write(f, text, strlen(text), &err), I8_OK);
     return f;
 }
@@ -511,6 +511,7 @@ END_TEST
 START_TEST(shared_output_is_not_replaced_by_a_strangers)
 {
     struct i8_error err = {0};
+    struct i8i_outfile *none;
     char *path = i8i_path_join(dir, "t"), *part = i8i_path_join(dir, "t.part");
     for (int replace = 0; replace < 2; replace++) {
         struct i8i_outfile *a = open_shared(path, "whole"), *b = open_shared(path, "");
@@ -521,6 +522,8 @@ START_TEST(shared_output_is_not_replaced_by_a_strangers)
         ck_assert(!i8i_is_file(part));
         i8i_outfile_abort(late, true);
     }
+    ck_assert_int_eq(i8i_outfile_open_shared(&none, path, false, &err), I8_OK);
+    ck_assert(none == NULL && !i8i_is_file(part));
     /* Ours is nowhere. */
     struct i8i_outfile *a = open_shared(path, "mine");
     ck_assert_int_eq(unlink(part), 0);

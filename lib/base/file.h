@@ -52,9 +52,9 @@ struct i8i_outfile; /* one writer; pwrite from several threads is allowed */
 enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
                                 bool keep_part, struct i8_error *err) I8I_MUST_CHECK;
 /* The same for a file that processes on several machines fill together, each with ranges
- * of its own: what is there is kept. */
+ * of its own: what is there is kept. Without `create`, *out is NULL if nothing is. */
 enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *path,
-                                       struct i8_error *err) I8I_MUST_CHECK;
+                                       bool create, struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,
                                  struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, size_t n,

@@ -55,9 +55,11 @@ static enum i8_status open_part(struct i8i_outfile **out, const char *path, int 
         return i8i_nomem(err);
     }
     /* O_NOFOLLOW: a link planted under a name that we chose is not written through. */
-    f->fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
+    f->fd = open(f->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
     if (f->fd < 0) {
-        enum i8_status st = i8i_fail_errno(err, errno, "cannot create %s", f->part);
+        enum i8_status st = I8_OK;
+        if (errno != ENOENT || (flags & O_CREAT) != 0)
+            st = i8i_fail_errno(err, errno, "cannot create %s", f->part);
         destroy(f);
         return st;
     }
@@ -68,13 +70,13 @@ static enum i8_status open_part(struct i8i_outfile **out, const char *path, int 
 enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
                                 bool keep_part, struct i8_error *err)
 {
-    return open_part(out, path, keep_part ? 0 : O_TRUNC, err);
+    return open_part(out, path, O_CREAT | (keep_part ? 0 : O_TRUNC), err);
 }
 
 /* Linux' NFS client may write a whole page back where only a part of it is ours, and with
  * it what was there before another machine wrote the rest; not so with O_DSYNC. */
 enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *path,
-                                       struct i8_error *err)
+                                       bool create, struct i8_error *err)
 {
     struct statfs fs;
     char *dir = i8i_path_dir(path);
@@ -84,7 +86,7 @@ enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *pat
     }
     const bool nfs = statfs(dir, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
     free(dir);
-    return open_part(out, path, nfs ? O_DSYNC : 0, err);
+    return open_part(out, path, (create ? O_CREAT : 0) | (nfs ? O_DSYNC : 0), err);
 }
 
 /* Remembers the first failure and passes it on. */

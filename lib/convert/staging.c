@@ -102,9 +102,26 @@ static enum i8_status size_part(struct i8i_outfile *file, const char *part,
     return I8_OK;
 }
 
+/* An output whose .part file is gone has its name already, or `what` is lost. */
+static enum i8_status see_named(struct i8i_staging *s, size_t i, const char *what,
+                                struct i8_error *err)
+{
+    const struct i8i_output_file *f = &s->plan->outputs[i];
+    char *path = i8i_path_join(s->directory, f->name);
+    if (path == NULL)
+        return i8i_nomem(err);
+    s->resumed[i] = has_size(path, f->bytes);
+    free(path);
+    if (s->resumed[i])
+        return I8_OK;
+    return i8i_fail(err, I8_ERR_DATA,
+                    "%s: is gone, though it held finished work; remove %s and start anew",
+                    what, s->directory);
+}
+
 /* A .part file of the right size that the record speaks of is gone on with; any other is
  * made anew, or, among ranks, by whoever comes first. While publishing, one that is gone
- * has its name already. */
+ * has its name already, and is not made again. */
 static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error *err)
 {
     const struct i8i_output_file *f = &s->plan->outputs[i];
@@ -115,21 +132,17 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
         goto out;
     const bool part_exists = has_size(part, f->bytes), recorded = is_recorded(s, i);
     s->resumed[i] = s->shared || (s->before.journal && part_exists);
-    if (recorded && !part_exists) {
-        s->resumed[i] = has_size(path, f->bytes);
-        if (!s->resumed[i])
-            st = i8i_fail(err, I8_ERR_DATA,
-                          "%s: is gone, though it held finished work; remove %s and "
-                          "start anew",
-                          s->record.publishing ? path : part, s->directory);
-        goto out;
-    }
-    st = i8i_make_parents(path, err);
-    if (st == I8_OK)
-        st = s->shared ? i8i_outfile_open_shared(&s->files[i], path, err)
+    const bool look = !recorded || part_exists;
+    if (look)
+        st = i8i_make_parents(path, err);
+    if (look && st == I8_OK)
+        st = s->shared ? i8i_outfile_open_shared(&s->files[i], path, !recorded, err)
                        : i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
-    if (st == I8_OK)
-        st = size_part(s->files[i], part, f->bytes, err);
+    if (st == I8_OK && s->files[i] == NULL)
+        st = see_named(s, i, s->record.publishing ? path : part, err);
+    if (st != I8_OK || s->files[i] == NULL)
+        goto out;
+    st = size_part(s->files[i], part, f->bytes, err);
     /* No journal line speaks of the head: it is written by every run. */
     if (st == I8_OK && f->head_bytes > 0 && !f->packed)
         st = i8i_outfile_write_at(s->files[i], f->head, f->head_bytes, 0, err);
