@@ -213,9 +213,10 @@ enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
         st = i8i_nomem(err);
         goto out;
     }
+    const unsigned fetchers = fetchers_for(&e);
     for (size_t i = 0; i < request->count; i++) {
         e.jobs[i].part.fd = e.jobs[i].part.journal_fd = -1;
-        e.jobs[i].limit = I8I_HUB_CONNECTIONS;
+        e.jobs[i].limit = fetchers;
     }
     pthread_condattr_t clock;
     (void)pthread_condattr_init(&clock);
@@ -226,7 +227,6 @@ enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
     (void)pthread_condattr_destroy(&clock);
     (void)pthread_mutex_init(&e.lock, NULL);
     (void)pthread_mutex_init(&e.events_lock, NULL);
-    const unsigned fetchers = fetchers_for(&e);
     i8i_adapt_init(&e.adapt, fetchers);
 
     (void)pthread_mutex_lock(&e.lock);
