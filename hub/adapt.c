@@ -27,11 +27,12 @@ void i8i_adapt_init(struct i8i_adapt *a, unsigned max)
     *a = (struct i8i_adapt){.max = max > 0 ? max : 1, .growing = true};
     a->now = a->max < I8I_ADAPT_START ? a->max : I8I_ADAPT_START;
     a->base = a->now;
+    a->room = a->max;
 }
 
 static void set(struct i8i_adapt *a, unsigned now, double now_s)
 {
-    a->now = now < 1 ? 1 : now > a->max ? a->max : now;
+    a->now = now < 1 ? 1 : now > a->room ? a->room : now;
     a->settled_s = now_s + SETTLE_S;
     a->window_s = 0;
     a->low = 0;
@@ -41,7 +42,7 @@ static void grow(struct i8i_adapt *a, double rate, double now_s)
 {
     a->base = a->now;
     a->base_rate = rate;
-    a->growing = a->now < a->max;
+    a->growing = a->now < a->room;
     if (a->growing)
         set(a, 2 * a->now, now_s);
     a->probe_s = now_s + PROBE_AFTER_S;
@@ -104,11 +105,29 @@ void i8i_adapt_update(struct i8i_adapt *a, double now_s, uint64_t bytes, unsigne
         judge_steady(a, rate, now_s);
 }
 
+/* What was being tried is over. */
+static void stay_within(struct i8i_adapt *a, unsigned room)
+{
+    a->room = room;
+    if (a->now > room)
+        a->now = room;
+    a->growing = false;
+    a->window_s = 0;
+}
+
+void i8i_adapt_room(struct i8i_adapt *a, unsigned room)
+{
+    if (room > a->max)
+        room = a->max;
+    if (room < 1)
+        room = 1;
+    if (room < a->now)
+        stay_within(a, room);
+    a->room = room;
+}
+
 void i8i_adapt_cap(struct i8i_adapt *a, unsigned max)
 {
     a->max = max > 0 ? max : 1;
-    if (a->now > a->max)
-        a->now = a->max;
-    a->growing = false;
-    a->window_s = 0;
+    stay_within(a, a->room < a->max ? a->room : a->max);
 }

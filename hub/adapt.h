@@ -16,6 +16,7 @@ struct i8i_adapt {
     unsigned now; /* connections to have */
     unsigned max;
     /* private: */
+    unsigned room; /* what there is use for, max at most */
     bool growing;
     bool cautious;    /* the rate has collapsed once */
     unsigned base;    /* how many there were before they became more */
@@ -33,6 +34,9 @@ void i8i_adapt_init(struct i8i_adapt *a, unsigned max);
  * number of connections at work; a->now may change. While fewer than a->now are at work,
  * nothing is learnt. */
 void i8i_adapt_update(struct i8i_adapt *a, double now_s, uint64_t bytes, unsigned busy);
+/* There is no use for more at present, because the files being fetched allow no more:
+ * a->now comes down to that many, which are then measured, and halved if need be. */
+void i8i_adapt_room(struct i8i_adapt *a, unsigned room);
 /* A connection was refused or failed while others went on: never more than this again. */
 void i8i_adapt_cap(struct i8i_adapt *a, unsigned max);
 

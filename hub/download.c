@@ -97,6 +97,7 @@ static void report(struct i8i_engine *e, struct i8i_download_status *status)
     const struct i8i_download_events *events = e->events;
     while (!atomic_load(&e->stop) && e->unfinished > 0) {
         const unsigned before = e->adapt.now;
+        i8i_adapt_room(&e->adapt, i8i_engine_room(e));
         i8i_adapt_update(&e->adapt, i8i_monotonic_s(), atomic_load(&e->fetched), e->busy);
         if (e->adapt.now > before)
             (void)pthread_cond_broadcast(&e->work);

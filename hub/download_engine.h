@@ -81,6 +81,8 @@ static inline bool i8i_job_is_ahead(const struct i8i_job *j)
     return j->hashed >= j->resumed &&
            i8i_piecemap_frontier(&j->pieces) - j->hashed > I8I_AHEAD_BYTES;
 }
+/* The most fetchers that the files' limits leave work for. */
+unsigned i8i_engine_room(const struct i8i_engine *e);
 /* Waits for one of the conditions, or for so long. */
 void i8i_engine_wait(struct i8i_engine *e, pthread_cond_t *condition, double seconds);
 /* Wakes everybody. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "hub/download_engine.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,6 +249,23 @@ static bool is_large(const struct i8i_engine *e, const struct i8i_job *j)
 static unsigned limit_of(const struct i8i_job *j)
 {
     return j->single ? 1 : j->limit;
+}
+
+unsigned i8i_engine_room(const struct i8i_engine *e)
+{
+    unsigned room = 0;
+    bool left = false;
+    for (size_t i = e->first_open; i < e->request->count; i++) {
+        const struct i8i_job *j = &e->jobs[i];
+        if (j->opening || j->state == I8I_FILE_QUEUED || j->state == I8I_FILE_LOCKED)
+            return UINT_MAX; /* another file may take any number */
+        if (j->state != I8I_FILE_RUNNING)
+            continue;
+        left = left || j->pieces.untaken > 0;
+        room += j->pieces.untaken > 0 ? limit_of(j) : j->active;
+    }
+    /* At the end it is work that is short, not room. */
+    return left ? room : UINT_MAX;
 }
 
 /* The running file that has pieces to give and the fewest connections. *large: how many

@@ -369,6 +369,11 @@ static double collapses(unsigned n)
     return n > 4 ? 1e6 : 75e6 * n;
 }
 
+static double throttled(unsigned n)
+{
+    return 1e6 * n;
+}
+
 static double well_then(unsigned n)
 {
     return 150e6 * n;
@@ -429,6 +434,26 @@ START_TEST(nothing_is_learnt_from_idle_connections)
 }
 END_TEST
 
+/* A file that allows three of sixteen: three are looked at, and halved when they
+ * collapse; when there is use for more again, more are tried. */
+START_TEST(what_there_is_no_use_for_does_not_count)
+{
+    struct i8i_adapt a;
+    i8i_adapt_init(&a, 16);
+    double t = simulate(&a, 1, 5, well_then);
+    ck_assert_uint_eq(a.now, 16);
+    i8i_adapt_room(&a, 3);
+    ck_assert_uint_eq(a.now, 3);
+    t = simulate(&a, t, 30, well_then);
+    ck_assert_uint_eq(a.now, 3);
+    t = simulate(&a, t, 6, throttled);
+    ck_assert_uint_eq(a.now, 1);
+    i8i_adapt_room(&a, 100);
+    (void)simulate(&a, t, 60, well_then);
+    ck_assert_uint_eq(a.now, 16);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("hub engine");
@@ -451,6 +476,7 @@ int main(void)
     tcase_add_test(adapt, uneven_rates_do_not_keep_it_small);
     tcase_add_test(adapt, a_collapse_is_backed_out_of);
     tcase_add_test(adapt, nothing_is_learnt_from_idle_connections);
+    tcase_add_test(adapt, what_there_is_no_use_for_does_not_count);
     suite_add_tcase(s, adapt);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
