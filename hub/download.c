@@ -190,13 +190,10 @@ static void close_all(struct i8i_engine *e)
 enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
                             const struct i8i_download_request *request,
                             const struct i8i_download_events *events,
-                            enum i8i_hub_reason *reason, struct i8_error *err)
+                            struct i8_error *err)
 {
     static const struct i8i_download_events silent = {0};
-    if (fetched_bytes != NULL)
-        *fetched_bytes = 0;
-    if (reason != NULL)
-        *reason = I8I_HUB_FINE;
+    *fetched_bytes = 0;
     if (request->count == 0)
         return I8_OK;
     enum i8_status st = request->check_space ? check_space(request, err) : I8_OK;
@@ -248,10 +245,7 @@ enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
         read_status(&e, status);
         (void)e.events->progress(e.events->ctx, status, request->count);
     }
-    if (fetched_bytes != NULL)
-        *fetched_bytes = atomic_load(&e.fetched);
-    if (reason != NULL)
-        *reason = e.reason;
+    *fetched_bytes = atomic_load(&e.fetched);
     (void)pthread_cond_destroy(&e.work);
     (void)pthread_cond_destroy(&e.hashable);
     (void)pthread_cond_destroy(&e.changed);

@@ -85,13 +85,11 @@ struct i8i_download_request {
 };
 
 /* Runs until every file is done, or one has failed for good (the others then stop, and
- * stay resumable), or the run is cancelled (I8_ERR_CANCELLED). *fetched_bytes (may be
- * NULL): what came over the network. *reason (may be NULL) when it is the Hub that
- * refused. */
+ * stay resumable), or the run is cancelled (I8_ERR_CANCELLED). *fetched_bytes: what came
+ * over the network. */
 enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
                             const struct i8i_download_request *request,
                             const struct i8i_download_events *events,
-                            enum i8i_hub_reason *reason,
                             struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

@@ -61,7 +61,6 @@ struct i8i_engine {
     atomic_ullong fetched;
     atomic_bool stop;        /* also the streams' cancel flag */
     struct i8_error failure; /* the first one */
-    enum i8i_hub_reason reason;
 };
 
 /* All with the lock held: */

@@ -64,13 +64,12 @@ static void complete(struct fetch *f)
 }
 
 static enum i8_status on_bytes(void *ctx, const void *bytes, size_t n, uint64_t offset,
-                               bool *enough, struct i8_error *err)
+                               struct i8_error *err)
 {
     struct fetch *f = ctx;
     struct i8i_job *j = f->job;
     const char *from = bytes;
     (void)offset;
-    (void)enough;
     atomic_fetch_add(&f->engine->fetched, n);
     atomic_fetch_add(&j->fetched, n);
     while (n > 0) {
@@ -229,10 +228,8 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
                             "%s/%s: the server refuses the file (HTTP %ld)",
                             e->request->repo->id, i8i_job_file(e, j)->file->path, status);
     }
-    if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st, start_s)) {
-        e->reason = i8i_remote_file_reason(j->remote);
+    if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st, start_s))
         i8i_engine_fail(e, &err);
-    }
     if (st == I8_ERR_CANCELLED && i8i_http_cancelled(e->http))
         i8i_engine_fail(e, &err);
     (void)pthread_cond_broadcast(&e->changed);

@@ -295,7 +295,7 @@ static enum i8_status fetch_once(struct i8i_pull *p, struct i8_error *err)
                                                    .abandoned = abandoned,
                                                    .progress = progress};
         uint64_t fetched = 0;
-        st = i8i_download(&fetched, p->http, &request, &events, NULL, err);
+        st = i8i_download(&fetched, p->http, &request, &events, err);
         p->fetched_bytes += fetched;
     }
     free_fetch(&x);

@@ -88,10 +88,9 @@ struct target {
 };
 
 static enum i8_status write_to_target(void *ctx, const void *bytes, size_t n,
-                                      uint64_t offset, bool *enough, struct i8_error *err)
+                                      uint64_t offset, struct i8_error *err)
 {
     const struct target *t = ctx;
-    (void)enough;
     (void)err;
     memcpy(t->dst + (offset - t->offset), bytes, n);
     return I8_OK;

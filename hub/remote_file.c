@@ -70,8 +70,7 @@ void i8i_remote_file_close(struct i8i_remote_file *f)
 static enum i8_status resolve(struct i8i_remote_file *f, struct i8_error *err)
 {
     struct i8i_resolved r = {0};
-    enum i8_status st =
-        i8i_resolve(&r, f->http, &f->repo, f->commit, f->path, &f->reason, err);
+    enum i8_status st = i8i_resolve(&r, f->http, &f->repo, f->commit, f->path, err);
     if (st == I8_OK && f->known && (strcmp(r.etag, f->hash) != 0 || r.size != f->size))
         st = i8i_fail(
             err, I8_ERR_DATA,
@@ -118,8 +117,7 @@ enum i8_status i8i_remote_address(struct i8i_remote_file *f, struct i8i_address 
 }
 
 enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
-                                    char hash[I8I_HASH_HEX], enum i8i_hub_reason *reason,
-                                    struct i8_error *err)
+                                    char hash[I8I_HASH_HEX], struct i8_error *err)
 {
     struct i8_error own = {0};
     (void)pthread_mutex_lock(&f->lock);
@@ -131,16 +129,6 @@ enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
     *size = f->size;
     if (hash != NULL)
         memcpy(hash, f->hash, I8I_HASH_HEX);
-    if (reason != NULL)
-        *reason = f->reason;
     (void)pthread_mutex_unlock(&f->lock);
     return st == I8_OK ? st : i8i_fail(err, st, "%s", own.message);
-}
-
-enum i8i_hub_reason i8i_remote_file_reason(struct i8i_remote_file *f)
-{
-    (void)pthread_mutex_lock(&f->lock);
-    const enum i8i_hub_reason reason = f->reason;
-    (void)pthread_mutex_unlock(&f->lock);
-    return reason;
 }

@@ -20,14 +20,10 @@ enum i8_status i8i_remote_file_open(struct i8i_remote_file **out, struct i8i_htt
                                     const char *path, const char *hash, uint64_t size,
                                     struct i8_error *err) I8I_MUST_CHECK;
 void i8i_remote_file_close(struct i8i_remote_file *f); /* NULL is fine */
-/* Size and hash (hex), asking the Hub if they are not known. reason, hash: may be NULL.
- */
+/* Size and hash (hex), asking the Hub if they are not known. hash: may be NULL. */
 enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
-                                    char hash[I8I_HASH_HEX], enum i8i_hub_reason *reason,
+                                    char hash[I8I_HASH_HEX],
                                     struct i8_error *err) I8I_MUST_CHECK;
-
-/* What the Hub's last refusal meant; I8I_HUB_FINE if there was none. */
-enum i8i_hub_reason i8i_remote_file_reason(struct i8i_remote_file *f);
 
 /* Reads exactly n bytes at offset into dst. [offset, offset + n) must lie within the
  * file. A server that ignores ranges is read from the start and the rest thrown away if
@@ -41,7 +37,6 @@ enum i8_status i8i_remote_file_read(struct i8i_remote_file *f, void *dst, size_t
 /* How a stream that did not fail ended. */
 enum i8i_stream_end {
     I8I_STREAM_DONE,     /* every byte asked for was delivered */
-    I8I_STREAM_STOPPED,  /* write() said that it has enough */
     I8I_STREAM_NO_RANGE, /* the server answered a range with the whole file, and `whole`
                             was not set: nothing was delivered by that answer */
     I8I_STREAM_REFUSED,  /* 400, 403 or 416 on an address that is fresh */
@@ -52,10 +47,9 @@ struct i8i_stream {
     /* Ask for the file as a whole, without a Range; what lies outside [offset, offset +
      * length) is received and thrown away. */
     bool whole;
-    /* Gets the bytes in order, `offset` being that of bytes[0] in the file. *enough =
-     * true ends the stream early (its connection is closed). */
+    /* Gets the bytes in order, `offset` being that of bytes[0] in the file. */
     enum i8_status (*write)(void *ctx, const void *bytes, size_t n, uint64_t offset,
-                            bool *enough, struct i8_error *err);
+                            struct i8_error *err);
     /* Told before each wait between two attempts and before each new one (may be NULL).
      */
     void (*trouble)(void *ctx, bool waiting, const char *why);

@@ -99,15 +99,11 @@ static enum i8_status on_body(void *ctx, const void *bytes, size_t n,
     const bool last = n >= a->end - a->position;
     if (last)
         n = (size_t)(a->end - a->position);
-    bool enough = false;
-    enum i8_status st =
-        a->stream->write(a->stream->ctx, from, n, a->position, &enough, err);
+    enum i8_status st = a->stream->write(a->stream->ctx, from, n, a->position, err);
     if (st != I8_OK)
         return st;
     a->position += n;
     a->at += n;
-    if (enough)
-        return stop(a, ENOUGH);
     /* All is there; the rest of a whole file is not waited for. */
     return last && a->at < a->size && !a->ranged ? stop(a, ENOUGH) : I8_OK;
 }
@@ -155,16 +151,11 @@ static enum next read_refusal(struct attempt *a, const struct i8i_http_response 
         *end = I8I_STREAM_REFUSED;
         return NEXT_END;
     }
-    if (address->elsewhere) {
+    if (address->elsewhere)
         *st = i8i_fail(err, I8_ERR_NETWORK, "%s: the server of the data answers HTTP %ld",
                        a->f->what, r->status);
-    } else {
-        enum i8i_hub_reason reason;
-        *st = i8i_hub_refusal(&reason, r, a->f->http, &a->f->repo, a->f->path, err);
-        (void)pthread_mutex_lock(&a->f->lock);
-        a->f->reason = reason;
-        (void)pthread_mutex_unlock(&a->f->lock);
-    }
+    else
+        *st = i8i_hub_refusal(NULL, r, a->f->http, &a->f->repo, a->f->path, err);
     return NEXT_FAIL;
 }
 
@@ -215,10 +206,8 @@ static enum next judge(struct flow *w, const struct i8i_http_response *r, uint64
     const char *what = a->f->what;
     if (*st != I8_OK)
         return r->retryable ? NEXT_RETRY : NEXT_FAIL;
-    if (a->verdict == ENOUGH) {
-        *w->end = a->position < a->end ? I8I_STREAM_STOPPED : I8I_STREAM_DONE;
+    if (a->verdict == ENOUGH)
         return NEXT_END;
-    }
     if (a->verdict == NO_RANGE) {
         *w->end = I8I_STREAM_NO_RANGE;
         return NEXT_END;
@@ -308,7 +297,7 @@ enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
                            .position = stream->offset,
                            .end = stream->offset + stream->length},
                      .end = end};
-    enum i8_status st = i8i_remote_file_stat(f, &w.a.size, NULL, NULL, err);
+    enum i8_status st = i8i_remote_file_stat(f, &w.a.size, NULL, err);
     if (st == I8_OK &&
         (stream->length > w.a.size || stream->offset > w.a.size - stream->length))
         return i8i_fail(err, I8_ERR_DATA, "%s: %llu bytes at %llu are not in its %llu",
@@ -330,10 +319,9 @@ struct to_memory {
 };
 
 static enum i8_status write_to_memory(void *ctx, const void *bytes, size_t n,
-                                      uint64_t offset, bool *enough, struct i8_error *err)
+                                      uint64_t offset, struct i8_error *err)
 {
     const struct to_memory *m = ctx;
-    (void)enough;
     (void)err;
     memcpy(m->dst + (offset - m->offset), bytes, n);
     return I8_OK;

@@ -24,7 +24,6 @@ struct i8i_remote_file {
     double expires_s;
     unsigned generation;     /* of url */
     struct i8_error failure; /* of resolving: final, for all threads */
-    enum i8i_hub_reason reason;
 };
 
 struct i8i_address {

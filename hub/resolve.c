@@ -82,12 +82,9 @@ static enum i8_status unreadable(const struct i8i_repo_id *repo, const char *pat
 
 enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
                            const struct i8i_repo_id *repo, const char *commit,
-                           const char *path, enum i8i_hub_reason *reason,
-                           struct i8_error *err)
+                           const char *path, struct i8_error *err)
 {
     *out = (struct i8i_resolved){.expires_s = HUGE_VAL};
-    if (reason != NULL)
-        *reason = I8I_HUB_OTHER;
     const char *endpoint = i8i_http_settings(http)->endpoint;
     bool has_etag = false, has_size = false;
     enum i8_status st = i8i_resolve_url(&out->url, http, repo, commit, path, err);
@@ -96,8 +93,6 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
         const struct i8i_http_request request = {.url = out->url, .head = true};
         st = i8i_http_perform_retrying(&r, http, &request, err);
         if (st != I8_OK) {
-            if (reason != NULL)
-                *reason = I8I_HUB_UNREACHABLE;
             i8i_error_prefix(err, "%s/%s", repo->id, path);
             i8i_http_response_free(&r);
             break;
@@ -105,7 +100,7 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
         const char *location;
         const bool redirected = i8i_http_redirect(&location, &r);
         if (!redirected && r.status != 200) {
-            st = i8i_hub_refusal(reason, &r, http, repo, path, err);
+            st = i8i_hub_refusal(NULL, &r, http, repo, path, err);
             i8i_http_response_free(&r);
             break;
         }
@@ -141,7 +136,5 @@ enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
         st = unreadable(repo, path, "hash", out->url, err);
     if (st == I8_OK && !has_size)
         st = unreadable(repo, path, "size", out->url, err);
-    if (st == I8_OK && reason != NULL)
-        *reason = I8I_HUB_FINE;
     return st;
 }

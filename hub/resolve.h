@@ -26,8 +26,7 @@ struct i8i_resolved {
  * size. Freed by i8i_resolved_free, also after failure. */
 enum i8_status i8i_resolve(struct i8i_resolved *out, struct i8i_http *http,
                            const struct i8i_repo_id *repo, const char *commit,
-                           const char *path, enum i8i_hub_reason *reason,
-                           struct i8_error *err) I8I_MUST_CHECK;
+                           const char *path, struct i8_error *err) I8I_MUST_CHECK;
 void i8i_resolved_free(struct i8i_resolved *r); /* a zeroed one is fine */
 
 #endif
