@@ -33,12 +33,11 @@ enum i8_status i8i_remote_file_open(struct i8i_remote_file **out, struct i8i_htt
     enum i8_status st = I8_OK;
     if (f->path == NULL || f->what == NULL)
         st = i8i_nomem(err);
-    else if (n >= sizeof f->commit || (hash != NULL && strlen(hash) >= I8I_HASH_HEX))
+    else if (n >= sizeof f->commit || strlen(hash) >= I8I_HASH_HEX)
         st = i8i_fail(err, I8_ERR_ARG, "%s: a revision or hash is too long", f->what);
     else
         memcpy(f->commit, commit, n + 1);
-    if (st == I8_OK && hash != NULL) {
-        f->known = true;
+    if (st == I8_OK) {
         memcpy(f->hash, hash, strlen(hash) + 1);
         f->size = size;
         /* Git's own files mostly come straight from the Hub (or its cache, one redirect
@@ -71,7 +70,7 @@ static enum i8_status resolve(struct i8i_remote_file *f, struct i8_error *err)
 {
     struct i8i_resolved r = {0};
     enum i8_status st = i8i_resolve(&r, f->http, &f->repo, f->commit, f->path, err);
-    if (st == I8_OK && f->known && (strcmp(r.etag, f->hash) != 0 || r.size != f->size))
+    if (st == I8_OK && (strcmp(r.etag, f->hash) != 0 || r.size != f->size))
         st = i8i_fail(
             err, I8_ERR_DATA,
             "%s: listed with %llu bytes and hash %.12s…, but the Hub now answers "
@@ -85,9 +84,6 @@ static enum i8_status resolve(struct i8i_remote_file *f, struct i8_error *err)
         f->elsewhere = r.elsewhere;
         f->expires_s = r.expires_s;
         f->generation++;
-        f->known = true;
-        memcpy(f->hash, r.etag, sizeof f->hash);
-        f->size = r.size;
     } else if (st != I8_ERR_CANCELLED && st != I8_ERR_NOMEM && err != NULL) {
         f->failure = *err;
     }
@@ -112,23 +108,6 @@ enum i8_status i8i_remote_address(struct i8i_remote_file *f, struct i8i_address 
         if (out->url == NULL)
             st = i8i_nomem(&own);
     }
-    (void)pthread_mutex_unlock(&f->lock);
-    return st == I8_OK ? st : i8i_fail(err, st, "%s", own.message);
-}
-
-enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
-                                    char hash[I8I_HASH_HEX], struct i8_error *err)
-{
-    struct i8_error own = {0};
-    (void)pthread_mutex_lock(&f->lock);
-    enum i8_status st = f->failure.status;
-    if (st != I8_OK)
-        i8i_fail(&own, st, "%s", f->failure.message);
-    else if (!f->known)
-        st = resolve(f, &own);
-    *size = f->size;
-    if (hash != NULL)
-        memcpy(hash, f->hash, I8I_HASH_HEX);
     (void)pthread_mutex_unlock(&f->lock);
     return st == I8_OK ? st : i8i_fail(err, st, "%s", own.message);
 }

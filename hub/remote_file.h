@@ -12,19 +12,13 @@
 struct i8i_remote_file; /* thread-safe */
 
 /* Sends nothing yet. `hash` (hex; its length tells its kind) and `size` are what the
- * listing says; an answer of another file is then an I8_ERR_DATA. hash NULL: whatever the
- * first answer says holds, and `size` is ignored; i8i_remote_file_stat asks. Strings are
- * copied, http is borrowed. */
+ * listing says; an answer of another file is an I8_ERR_DATA. Strings are copied, http is
+ * borrowed. */
 enum i8_status i8i_remote_file_open(struct i8i_remote_file **out, struct i8i_http *http,
                                     const struct i8i_repo_id *repo, const char *commit,
                                     const char *path, const char *hash, uint64_t size,
                                     struct i8_error *err) I8I_MUST_CHECK;
 void i8i_remote_file_close(struct i8i_remote_file *f); /* NULL is fine */
-/* Size and hash (hex), asking the Hub if they are not known. hash: may be NULL. */
-enum i8_status i8i_remote_file_stat(struct i8i_remote_file *f, uint64_t *size,
-                                    char hash[I8I_HASH_HEX],
-                                    struct i8_error *err) I8I_MUST_CHECK;
-
 /* Reads exactly n bytes at offset into dst. [offset, offset + n) must lie within the
  * file. A server that ignores ranges is read from the start and the rest thrown away if
  * the start is short (I8I_REMOTE_SKIP_MAX), and is an I8_ERR_UNSUPPORTED otherwise. */

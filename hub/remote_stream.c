@@ -294,16 +294,16 @@ enum i8_status i8i_remote_file_stream(struct i8i_remote_file *f,
     *end = I8I_STREAM_DONE;
     struct flow w = {.a = {.f = f,
                            .stream = stream,
+                           .size = f->size,
                            .position = stream->offset,
                            .end = stream->offset + stream->length},
                      .end = end};
-    enum i8_status st = i8i_remote_file_stat(f, &w.a.size, NULL, err);
-    if (st == I8_OK &&
-        (stream->length > w.a.size || stream->offset > w.a.size - stream->length))
+    enum i8_status st = I8_OK;
+    if (stream->length > f->size || stream->offset > f->size - stream->length)
         return i8i_fail(err, I8_ERR_DATA, "%s: %llu bytes at %llu are not in its %llu",
                         f->what, (unsigned long long)stream->length,
-                        (unsigned long long)stream->offset, (unsigned long long)w.a.size);
-    if (st == I8_OK && stream->length > 0)
+                        (unsigned long long)stream->offset, (unsigned long long)f->size);
+    if (stream->length > 0)
         st = take_address(&w, NULL, err);
     for (bool over = false; st == I8_OK && !over && w.a.position < w.a.end;)
         st = attempt_once(&w, &over, err);

@@ -15,11 +15,10 @@ struct i8i_remote_file {
     char commit[I8I_REVISION_MAX];
     char *path;
     char *what; /* "org/name/path", for messages */
-    pthread_mutex_t lock;
-    bool known; /* size and hash */
     char hash[I8I_HASH_HEX];
     uint64_t size;
-    char *url; /* NULL: not asked for yet */
+    pthread_mutex_t lock; /* of what follows */
+    char *url;            /* NULL: not asked for yet */
     bool elsewhere;
     double expires_s;
     unsigned generation;     /* of url */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a file's bytes are. The Hub's own answer carries commit, hash and size; what it
- * redirects to may be a CDN that knows nothing of them, and whose ETag only looks like a
- * hash, so nothing is ever taken from behind such a redirect.
+ * Where a file's bytes are. The Hub's own answer carries hash and size; what it redirects
+ * to may be a CDN that knows nothing of them, and whose ETag only looks like a hash, so
+ * nothing is ever taken from behind such a redirect.
  */
 #include "config.h"
 
@@ -30,7 +30,6 @@ static bool take_etag(struct i8i_resolved *out, const char *etag)
         return false;
     memcpy(out->etag, etag, n);
     out->etag[n] = '\0';
-    out->hash = n == 64 ? I8I_SHA256 : I8I_SHA1;
     return true;
 }
 
@@ -56,9 +55,6 @@ void i8i_resolved_free(struct i8i_resolved *r)
 static void read_answer(struct i8i_resolved *out, const struct i8i_http_response *r,
                         bool *has_etag, bool *has_size)
 {
-    const char *commit = i8i_http_header(r, "x-repo-commit");
-    if (out->commit[0] == '\0' && i8i_is_commit(commit))
-        memcpy(out->commit, commit, I8I_COMMIT_HEX);
     if (!*has_etag)
         *has_etag = take_etag(out, i8i_http_header(r, "x-linked-etag"));
     if (!*has_etag && r->status == 200)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where the bytes of one file are: HEAD /ID/resolve/REVISION/PATH, whose answer (or
- * redirect: a CDN knows none of it) tells commit, hash and size.
+ * redirect: a CDN knows none of it) tells hash and size.
  */
 #ifndef I8I_HUB_RESOLVE_H
 #define I8I_HUB_RESOLVE_H
@@ -9,10 +9,7 @@
 #include "hub/api.h"
 
 struct i8i_resolved {
-    char
-        commit[I8I_COMMIT_HEX]; /* "" if the answer names none (another kind of server) */
-    char etag[I8I_HASH_HEX];    /* W/ and quotes removed */
-    enum i8i_hash_kind hash;    /* of the etag: 64 hex digits or 40 */
+    char etag[I8I_HASH_HEX]; /* 40 or 64 hex digits: W/ and quotes removed */
     uint64_t size;
     char *url;        /* where to GET; may be signed: not for messages or logs */
     bool elsewhere;   /* url is not the endpoint's: no token goes there */
