@@ -8,13 +8,8 @@
 #include "hub/ranges.h"
 #include "hub/retry.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* Refusals of one range in a row, alone and at a fresh address, before it is given up. */
-#define MOST_REFUSALS 4u
 
 struct i8i_ranges {
     struct i8i_http *http;
@@ -82,48 +77,23 @@ static void narrow(struct i8i_ranges *r)
                 "the server refuses ranges; going on with one connection");
 }
 
-struct target {
-    char *dst;
-    uint64_t offset; /* of dst[0] in the file */
-};
-
-static enum i8_status write_to_target(void *ctx, const void *bytes, size_t n,
-                                      uint64_t offset, struct i8_error *err)
-{
-    const struct target *t = ctx;
-    (void)err;
-    memcpy(t->dst + (offset - t->offset), bytes, n);
-    return I8_OK;
-}
-
 enum i8_status i8i_ranges_read(struct i8i_ranges *r, struct i8i_remote_file *file,
                                void *dst, size_t n, uint64_t offset,
                                const atomic_bool *cancel, struct i8_error *err)
 {
-    struct target target = {.dst = dst, .offset = offset};
-    const struct i8i_stream stream = {.offset = offset,
-                                      .length = n,
-                                      .write = write_to_target,
-                                      .ctx = &target,
-                                      .cancel = cancel};
     struct i8i_retry retry = {0};
-    enum i8_status st;
-    for (unsigned refusals = 0;; refusals++) {
-        enum i8i_stream_end end;
+    for (;;) {
+        struct i8_error own = {0};
+        bool refused;
         enter(r);
-        st = i8i_remote_file_stream(file, &stream, &end, err);
-        /* A server that knows no ranges is read as a whole where that is bearable; the
-         * plain read knows how, and composes the message where it is not. */
-        if (st == I8_OK && (end == I8I_STREAM_NO_RANGE || refusals == MOST_REFUSALS))
-            st = i8i_remote_file_read(file, dst, n, offset, err);
+        enum i8_status st =
+            i8i_remote_file_read(file, dst, n, offset, cancel, &refused, &own);
         leave(r);
-        if (st != I8_OK || end != I8I_STREAM_REFUSED || refusals == MOST_REFUSALS)
-            return st;
-        narrow(r);
-        if (!i8i_retry_wait(&retry, r->http, "a range", -1, cancel))
-            return i8i_fail(err, I8_ERR_NETWORK,
-                            "the server refuses bytes %" PRIu64 "-%" PRIu64
-                            ", also at a fresh address",
-                            offset, offset + n - 1);
+        if (refused) {
+            narrow(r);
+            if (i8i_retry_wait(&retry, r->http, "a range", -1, cancel))
+                continue;
+        }
+        return st == I8_OK ? st : i8i_fail(err, st, "%s", own.message);
     }
 }

@@ -21,10 +21,13 @@ enum i8_status i8i_remote_file_open(struct i8i_remote_file **out, struct i8i_htt
 void i8i_remote_file_close(struct i8i_remote_file *f); /* NULL is fine */
 /* Reads exactly n bytes at offset into dst. [offset, offset + n) must lie within the
  * file. A server that ignores ranges is read from the start and the rest thrown away if
- * the start is short (I8I_REMOTE_SKIP_MAX), and is an I8_ERR_UNSUPPORTED otherwise. */
+ * the start is short (I8I_REMOTE_SKIP_MAX), and is an I8_ERR_UNSUPPORTED otherwise.
+ * *refused: the server refuses these bytes at a fresh address, with which it fails, too.
+ * A *cancel that is set (NULL: none) ends it early with I8_ERR_CANCELLED. */
 #define I8I_REMOTE_SKIP_MAX ((uint64_t)64 << 20)
 enum i8_status i8i_remote_file_read(struct i8i_remote_file *f, void *dst, size_t n,
-                                    uint64_t offset, struct i8_error *err) I8I_MUST_CHECK;
+                                    uint64_t offset, const atomic_bool *cancel,
+                                    bool *refused, struct i8_error *err) I8I_MUST_CHECK;
 
 /* ---- the same, streaming, for the download engine ---- */
 

@@ -328,12 +328,17 @@ static enum i8_status write_to_memory(void *ctx, const void *bytes, size_t n,
 }
 
 enum i8_status i8i_remote_file_read(struct i8i_remote_file *f, void *dst, size_t n,
-                                    uint64_t offset, struct i8_error *err)
+                                    uint64_t offset, const atomic_bool *cancel,
+                                    bool *refused, struct i8_error *err)
 {
     struct to_memory m = {.dst = dst, .offset = offset};
-    struct i8i_stream stream = {
-        .offset = offset, .length = n, .write = write_to_memory, .ctx = &m};
+    struct i8i_stream stream = {.offset = offset,
+                                .length = n,
+                                .write = write_to_memory,
+                                .ctx = &m,
+                                .cancel = cancel};
     enum i8i_stream_end end;
+    *refused = false;
     enum i8_status st = i8i_remote_file_stream(f, &stream, &end, err);
     if (st == I8_OK && end == I8I_STREAM_NO_RANGE) {
         if (offset > I8I_REMOTE_SKIP_MAX)
@@ -343,7 +348,8 @@ enum i8_status i8i_remote_file_read(struct i8i_remote_file *f, void *dst, size_t
         stream.whole = true;
         st = i8i_remote_file_stream(f, &stream, &end, err);
     }
-    if (st == I8_OK && end != I8I_STREAM_DONE)
+    *refused = st == I8_OK && end == I8I_STREAM_REFUSED;
+    if (*refused)
         return i8i_fail(err, I8_ERR_NETWORK,
                         "%s: the server refuses bytes %llu-%llu, also at a fresh address",
                         f->what, (unsigned long long)offset,
