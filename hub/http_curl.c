@@ -30,9 +30,7 @@ struct handle {
 
 struct i8i_http {
     const struct i8i_hub_settings *settings;
-    const struct i8_log *user_log;
-    struct i8_log log; /* the same, one call at a time */
-    pthread_mutex_t log_lock;
+    const struct i8_log *log;
     CURLSH *share;
     pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
     pthread_mutex_t lock; /* of what follows */
@@ -60,14 +58,6 @@ static void unlock_share(CURL *curl, curl_lock_data data, void *ctx)
     (void)pthread_mutex_unlock(&((struct i8i_http *)ctx)->share_locks[data]);
 }
 
-static void write_log(void *ctx, enum i8_log_level level, const char *message)
-{
-    struct i8i_http *http = ctx;
-    (void)pthread_mutex_lock(&http->log_lock);
-    http->user_log->write(http->user_log->ctx, level, message);
-    (void)pthread_mutex_unlock(&http->log_lock);
-}
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode initialised;
 
@@ -89,9 +79,7 @@ enum i8_status i8i_http_open(struct i8i_http **out,
     if (http == NULL)
         return i8i_nomem(err);
     http->settings = settings;
-    http->user_log = log;
-    http->log = (struct i8_log){.write = write_log, .ctx = http};
-    (void)pthread_mutex_init(&http->log_lock, NULL);
+    http->log = log;
     (void)pthread_mutex_init(&http->lock, NULL);
     for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
         (void)pthread_mutex_init(&http->share_locks[i], NULL);
@@ -138,7 +126,6 @@ void i8i_http_close(struct i8i_http *http)
     for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
         (void)pthread_mutex_destroy(&http->share_locks[i]);
     (void)pthread_mutex_destroy(&http->lock);
-    (void)pthread_mutex_destroy(&http->log_lock);
     if (http->authorization != NULL)
         explicit_bzero(http->authorization, strlen(http->authorization));
     free(http->authorization);
@@ -153,7 +140,7 @@ const struct i8i_hub_settings *i8i_http_settings(const struct i8i_http *http)
 
 const struct i8_log *i8i_http_log(const struct i8i_http *http)
 {
-    return http->user_log == NULL ? NULL : &http->log;
+    return http->log;
 }
 
 void i8i_http_cancel(struct i8i_http *http)

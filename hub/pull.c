@@ -16,15 +16,6 @@
 
 /* ---- opening ---- */
 
-/* Files are hashed, and fetched, on several threads; the sink hears one at a time. */
-static void write_log(void *ctx, enum i8_log_level level, const char *message)
-{
-    struct i8i_pull *p = ctx;
-    (void)pthread_mutex_lock(&p->log_lock);
-    p->options->log->write(p->options->log->ctx, level, message);
-    (void)pthread_mutex_unlock(&p->log_lock);
-}
-
 static enum i8_status open_store(struct i8i_pull *p, struct i8_error *err)
 {
     const struct i8_hub_pull_options *o = p->options;
@@ -240,17 +231,14 @@ static void close_pull(struct i8i_pull *p)
     i8i_store_close(&p->store);
     i8i_http_close(p->http);
     i8i_hub_settings_free(&p->settings);
-    (void)pthread_mutex_destroy(&p->log_lock);
 }
 
 enum i8_status i8_hub_pull(struct i8_hub_pull_result *result,
                            const struct i8_hub_pull_options *options,
                            struct i8_error *err)
 {
-    struct i8i_pull p = {.options = options, .owner = i8i_part_owner()};
-    p.serial_log = (struct i8_log){.write = write_log, .ctx = &p};
-    p.log = options->log ? &p.serial_log : NULL;
-    (void)pthread_mutex_init(&p.log_lock, NULL);
+    struct i8i_pull p = {
+        .options = options, .log = options->log, .owner = i8i_part_owner()};
     const double start = i8i_monotonic_s();
     *result = (struct i8_hub_pull_result){0};
     enum i8_status st = open_pull(&p, err);

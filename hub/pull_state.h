@@ -24,9 +24,7 @@ struct i8i_pull_entry {
 
 struct i8i_pull {
     const struct i8_hub_pull_options *options;
-    const struct i8_log *log; /* the options' log, one call at a time; NULL if none */
-    struct i8_log serial_log;
-    pthread_mutex_t log_lock;
+    const struct i8_log *log; /* the options' */
     struct i8i_hub_settings settings;
     struct i8i_repo_id repo;
     struct i8i_patterns *include, *exclude;

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +90,10 @@ void i8i_error_prefix(struct i8_error *err, const char *fmt, ...)
     i8i_fail(err, err->status, "%s: %s", text, err->message);
 }
 
+/* i8_log promises one call at a time; the library's threads talk through many copies of
+ * the pointer, but only here. */
+static pthread_mutex_t talking = PTHREAD_MUTEX_INITIALIZER;
+
 void i8i_log(const struct i8_log *log, enum i8_log_level level, const char *fmt, ...)
 {
     if (log == NULL || log->write == NULL)
@@ -98,7 +103,9 @@ void i8i_log(const struct i8_log *log, enum i8_log_level level, const char *fmt,
     va_start(args, fmt);
     compose(text, fmt, args);
     va_end(args);
+    (void)pthread_mutex_lock(&talking);
     log->write(log->ctx, level, text);
+    (void)pthread_mutex_unlock(&talking);
 }
 
 bool i8i_progress(const struct i8_progress *progress, const char *what,

@@ -29,7 +29,8 @@ enum i8_status i8i_nomem(struct i8_error *err);
 /* Puts "prefix: " before the message of a failure that is passing upwards. */
 void i8i_error_prefix(struct i8_error *err, const char *fmt, ...) I8I_PRINTF(2, 3);
 
-/* Talk: composes the line and hands it to log->write; nothing if log is NULL. */
+/* Talk: composes the line and hands it to log->write, one call at a time; nothing if log
+ * is NULL. */
 void i8i_log(const struct i8_log *log, enum i8_log_level level, const char *fmt, ...)
     I8I_PRINTF(3, 4);
 
