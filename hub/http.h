@@ -33,6 +33,8 @@ enum i8_status i8i_http_open(struct i8i_http **out,
 void i8i_http_close(struct i8i_http *http);
 const struct i8i_hub_settings *i8i_http_settings(const struct i8i_http *http);
 const struct i8_log *i8i_http_log(const struct i8i_http *http);
+/* Has the Hub answered a request, with more than "not now" (i8i_retry_status)? */
+bool i8i_http_reached(const struct i8i_http *http);
 /* Makes every running and later request (and wait between attempts) end within about a
  * second with I8_ERR_CANCELLED. Async-signal-safe. */
 void i8i_http_cancel(struct i8i_http *http);

@@ -39,7 +39,7 @@ struct i8i_http {
     double hub_open_s; /* when the Hub may be asked again, by i8i_monotonic_s */
     char *authorization;
     char *user_agent;
-    atomic_bool cancelled;
+    atomic_bool reached, cancelled;
 };
 
 /* ---- the client ---- */
@@ -83,6 +83,7 @@ enum i8_status i8i_http_open(struct i8i_http **out,
     (void)pthread_mutex_init(&http->lock, NULL);
     for (int i = 0; i < CURL_LOCK_DATA_LAST; i++)
         (void)pthread_mutex_init(&http->share_locks[i], NULL);
+    atomic_init(&http->reached, false);
     atomic_init(&http->cancelled, false);
     const char *origin = settings->origin;
     http->user_agent =
@@ -141,6 +142,11 @@ const struct i8i_hub_settings *i8i_http_settings(const struct i8i_http *http)
 const struct i8_log *i8i_http_log(const struct i8i_http *http)
 {
     return http->log;
+}
+
+bool i8i_http_reached(const struct i8i_http *http)
+{
+    return atomic_load(&http->reached);
 }
 
 void i8i_http_cancel(struct i8i_http *http)
@@ -381,8 +387,11 @@ static bool wait_for_gate(struct i8i_http *http, const struct i8i_http_request *
     }
 }
 
-static void note_gate(struct i8i_http *http, const struct i8i_http_response *r)
+/* What an answer of the Hub tells all threads. */
+static void note_answer(struct i8i_http *http, const struct i8i_http_response *r)
 {
+    if (!i8i_retry_status(r->status))
+        atomic_store(&http->reached, true);
     if (r->status != 429 || !(r->retry_after_s > 0) ||
         r->retry_after_s > I8I_RETRY_TOLD_MAX_S)
         return;
@@ -429,7 +438,7 @@ enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *ht
         const CURLcode code = curl_easy_perform(h->curl);
         st = outcome(&t, code, error_text, err);
         if (st == I8_OK && to_hub)
-            note_gate(http, r);
+            note_answer(http, r);
     }
     if (h != NULL)
         give_back(http, h);

@@ -43,6 +43,12 @@ const struct i8_log *i8i_http_log(const struct i8i_http *http)
     return NULL;
 }
 
+bool i8i_http_reached(const struct i8i_http *http)
+{
+    (void)http;
+    return false;
+}
+
 void i8i_http_cancel(struct i8i_http *http)
 {
     (void)http;

@@ -28,6 +28,7 @@ enum i8_status i8i_hub_settings_init(struct i8i_hub_settings *s, struct i8_error
         .api_timeout_s = 10,      /* HF_HUB_ETAG_TIMEOUT's default */
         .download_timeout_s = 10, /* HF_HUB_DOWNLOAD_TIMEOUT's default */
         .retries = 5,
+        .first_retries = 5,
         .retry_base_ms = 500,
         .connections = I8I_HUB_CONNECTIONS,
         .durable = true,

@@ -23,8 +23,11 @@ static struct hub_access {
     bool configured;
     struct i8i_hub_settings settings;
     struct i8i_http *http; /* NULL: offline */
-    bool reached;          /* the Hub has answered */
 } access_to_hub = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Somebody who has mistyped a path, on a machine without network, is not kept waiting
+ * through all attempts. */
+#define FIRST_CONTACT_RETRIES 1u
 
 /* Reads the settings and opens the client, once (under the lock). */
 static enum i8_status configure(struct hub_access *h, struct i8_error *err)
@@ -32,32 +35,12 @@ static enum i8_status configure(struct hub_access *h, struct i8_error *err)
     if (h->configured)
         return I8_OK;
     enum i8_status st = i8i_hub_settings_from_environment(&h->settings, err);
+    h->settings.first_retries = FIRST_CONTACT_RETRIES;
     if (st == I8_OK && !h->settings.offline)
         st = i8i_http_open(&h->http, &h->settings, h->log, err);
     if (st != I8_OK)
         i8i_hub_settings_free(&h->settings);
     h->configured = st == I8_OK;
-    return st;
-}
-
-/* Somebody who has mistyped a path, on a machine without network, is not kept waiting
- * through all attempts. */
-#define FIRST_CONTACT_RETRIES 1u
-
-static enum i8_status ask_commit(struct hub_access *h,
-                                 struct i8i_remote_tree_parts *parts,
-                                 enum i8i_hub_reason *reason, struct i8_error *err)
-{
-    (void)pthread_mutex_lock(&h->lock);
-    /* Nothing else can be asking before the first answer. */
-    const unsigned retries = h->settings.retries;
-    if (!h->reached && retries > FIRST_CONTACT_RETRIES)
-        h->settings.retries = FIRST_CONTACT_RETRIES;
-    enum i8_status st =
-        i8i_hub_commit(parts->commit, parts->http, &parts->repo, reason, err);
-    h->settings.retries = retries;
-    h->reached = h->reached || st == I8_OK || *reason != I8I_HUB_UNREACHABLE;
-    (void)pthread_mutex_unlock(&h->lock);
     return st;
 }
 
@@ -94,7 +77,8 @@ static enum i8_status find_commit(struct hub_access *h,
         return remembered_commit(parts, cache, err);
     enum i8i_hub_reason reason = I8I_HUB_FINE;
     struct i8_error own = {0}, ignored = {0};
-    enum i8_status st = ask_commit(h, parts, &reason, &own);
+    enum i8_status st =
+        i8i_hub_commit(parts->commit, parts->http, &parts->repo, &reason, &own);
     if (st == I8_OK)
         return st;
     if (st == I8_ERR_NETWORK && reason == I8I_HUB_UNREACHABLE &&

@@ -58,7 +58,8 @@ bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *
                     double retry_after_s, const atomic_bool *cancel)
 {
     const struct i8i_hub_settings *s = i8i_http_settings(http);
-    if (retry->failures >= s->retries || retry_after_s > I8I_RETRY_TOLD_MAX_S ||
+    const unsigned retries = i8i_http_reached(http) ? s->retries : s->first_retries;
+    if (retry->failures >= retries || retry_after_s > I8I_RETRY_TOLD_MAX_S ||
         cancelled(http, cancel))
         return false;
     retry->failures++;
@@ -66,7 +67,7 @@ bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *
                                         random_bits(retry));
     i8i_log(i8i_http_log(http), wait > WORTH_TELLING_S ? I8_LOG_NOTE : I8_LOG_DEBUG,
             "%s: attempt %u of %u failed; the next one in %.1f s", what, retry->failures,
-            s->retries + 1, wait);
+            retries + 1, wait);
     const double end = i8i_monotonic_s() + wait;
     for (;;) {
         if (cancelled(http, cancel))

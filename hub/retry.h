@@ -23,11 +23,10 @@ bool i8i_retry_status(long status);
  * given, without jitter below it, I8I_RETRY_TOLD_MAX_S at most. */
 double i8i_retry_delay(unsigned failures, unsigned base_ms, double retry_after_s,
                        uint32_t random);
-/* After a failed attempt that may be repeated: waits, unless settings.retries are used up
- * or the server wants more than I8I_RETRY_TOLD_MAX_S (false at once), or *cancel or the
- * client's cancel flag is set (false, early). The wait is told to the log when it is
- * longer than two seconds. `what` names what is waited for.
- */
+/* After a failed attempt that may be repeated: waits, unless settings.retries (at first,
+ * first_retries) are used up or the server wants more than I8I_RETRY_TOLD_MAX_S (false at
+ * once), or *cancel or the client's cancel flag is set (false, early). The wait is told
+ * to the log when it is longer than two seconds. `what` names what is waited for. */
 bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *what,
                     double retry_after_s, const atomic_bool *cancel);
 /* Something was received: the next failure is the first one again. */

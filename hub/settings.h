@@ -25,6 +25,7 @@ struct i8i_hub_settings {
     unsigned
         download_timeout_s; /* a data connection that is silent for so long is dead */
     unsigned retries;       /* attempts after the first one that make no progress */
+    unsigned first_retries; /* the same, before the Hub has answered at all */
     unsigned retry_base_ms; /* the first wait; doubled each time up to 30 s */
     unsigned connections;   /* the most data connections at a time, over all files */
     /* Downloads are synced to the disk before they get their names (and journalled as
