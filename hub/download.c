@@ -71,19 +71,15 @@ static void read_status(const struct i8i_engine *e, struct i8i_download_status *
 {
     for (size_t i = 0; i < e->request->count; i++) {
         const struct i8i_job *j = &e->jobs[i];
-        const uint64_t size = e->request->files[i].file->size;
         struct i8i_download_status s = {
-            .index = i,
             .state = j->state,
             .fetched_bytes = atomic_load(&j->fetched),
             .connections = j->active,
-            .single_stream = j->single,
         };
         if (j->state >= I8I_FILE_FINISHING && j->state != I8I_FILE_FAILED) {
-            s.bytes = s.hashed_bytes = size;
+            s.bytes = e->request->files[i].file->size;
         } else if (!j->opening) {
             s.bytes = j->pieces.done_bytes + atomic_load(&j->unfinished);
-            s.hashed_bytes = j->hashed;
             if (j->state == I8I_FILE_RUNNING && j->active > 0 && j->waiting >= j->active)
                 s.state = I8I_FILE_RETRYING;
         }
@@ -101,19 +97,17 @@ static void report(struct i8i_engine *e, struct i8i_download_status *status)
         i8i_adapt_update(&e->adapt, i8i_monotonic_s(), atomic_load(&e->fetched), e->busy);
         if (e->adapt.now > before)
             (void)pthread_cond_broadcast(&e->work);
-        if (events->progress != NULL) {
-            read_status(e, status);
-            (void)pthread_mutex_unlock(&e->lock);
-            (void)pthread_mutex_lock(&e->events_lock);
-            const int asked = events->progress(events->ctx, status, e->request->count);
-            (void)pthread_mutex_unlock(&e->events_lock);
-            (void)pthread_mutex_lock(&e->lock);
-            if (asked != 0) {
-                struct i8_error err;
-                i8i_fail(&err, I8_ERR_CANCELLED, "cancelled");
-                i8i_engine_fail(e, &err);
-                break;
-            }
+        read_status(e, status);
+        (void)pthread_mutex_unlock(&e->lock);
+        (void)pthread_mutex_lock(&e->events_lock);
+        const int asked = events->progress(events->ctx, status, e->request->count);
+        (void)pthread_mutex_unlock(&e->events_lock);
+        (void)pthread_mutex_lock(&e->lock);
+        if (asked != 0) {
+            struct i8_error err;
+            i8i_fail(&err, I8_ERR_CANCELLED, "cancelled");
+            i8i_engine_fail(e, &err);
+            break;
         }
         const double until = i8i_monotonic_s() + REPORT_EVERY_S;
         for (double left = REPORT_EVERY_S;
@@ -182,7 +176,7 @@ static void close_all(struct i8i_engine *e)
         struct i8i_job *j = &e->jobs[i];
         i8i_job_close(j);
         i8i_remote_file_close(j->remote);
-        if (j->locked && e->events->abandoned != NULL)
+        if (j->locked)
             e->events->abandoned(e->events->ctx, i);
     }
 }
@@ -192,16 +186,15 @@ enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
                             const struct i8i_download_events *events,
                             struct i8_error *err)
 {
-    static const struct i8i_download_events silent = {0};
     *fetched_bytes = 0;
     if (request->count == 0)
         return I8_OK;
-    enum i8_status st = request->check_space ? check_space(request, err) : I8_OK;
+    enum i8_status st = check_space(request, err);
     if (st != I8_OK)
         return st;
     struct i8i_engine e = {.http = http,
                            .request = request,
-                           .events = events == NULL ? &silent : events,
+                           .events = events,
                            .unfinished = request->count,
                            .progress_s = i8i_monotonic_s()};
     struct crew *crew = i8i_calloc(1, sizeof *crew);
@@ -241,9 +234,9 @@ enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
                  ? i8i_fail(err, I8_ERR_CANCELLED, "cancelled")
                  : i8i_fail(err, e.failure.status, "%s", e.failure.message);
     close_all(&e);
-    if (st == I8_OK && e.events->progress != NULL) {
+    if (st == I8_OK) {
         read_status(&e, status);
-        (void)e.events->progress(e.events->ctx, status, request->count);
+        (void)events->progress(events->ctx, status, request->count);
     }
     *fetched_bytes = atomic_load(&e.fetched);
     (void)pthread_cond_destroy(&e.work);

@@ -46,32 +46,29 @@ enum i8i_download_state {
 };
 
 struct i8i_download_status {
-    size_t index; /* in the request's files */
     enum i8i_download_state state;
-    uint64_t bytes;        /* of the file that are there, resumed ones included */
-    uint64_t hashed_bytes; /* of them, how many have gone through the hash */
+    uint64_t bytes; /* of the file that are there, resumed ones included */
     uint64_t
         fetched_bytes;    /* that came over the network in this run; may pass the size */
     unsigned connections; /* at work for it now */
-    bool single_stream;   /* the server refuses or ignores ranges, or a hash was wrong */
 };
 
 /* What the engine asks and tells. All calls come one at a time, from threads of the
- * engine or the caller's; none may be NULL except where said. */
+ * engine or the caller's. */
 struct i8i_download_events {
     void *ctx;
     /* Before the partial is touched: take the file's lock without waiting, look whether
-     * it is there by now. May be NULL (FETCH). Calls may repeat (BUSY). */
+     * it is there by now. Calls may repeat (BUSY). */
     enum i8_status (*begin)(void *ctx, size_t index, enum i8i_download_begin *answer,
                             struct i8_error *err);
     /* The file stands under final_path, verified: make links, release the lock. A failure
-     * is the run's. Not called after HAVE. May be NULL. */
+     * is the run's. Not called after HAVE. */
     enum i8_status (*done)(void *ctx, size_t index, struct i8_error *err);
     /* Called once for each file for which begin said FETCH and done was not called (the
-     * run failed or was cancelled): release the lock. May be NULL. */
+     * run failed or was cancelled): release the lock. */
     void (*abandoned)(void *ctx, size_t index);
     /* About ten times a second, on the thread that called i8i_download: all files (in the
-     * order of the request). Non-zero cancels. May be NULL. */
+     * order of the request). Non-zero cancels. */
     int (*progress)(void *ctx, const struct i8i_download_status *files, size_t count);
 };
 
@@ -81,12 +78,11 @@ struct i8i_download_request {
     const struct i8i_download_file *files;
     size_t count;
     unsigned connections; /* the most at a time, over all files; 0: the settings' */
-    bool check_space;     /* fail before the first byte if the disk is too full */
 };
 
-/* Runs until every file is done, or one has failed for good (the others then stop, and
- * stay resumable), or the run is cancelled (I8_ERR_CANCELLED). *fetched_bytes: what came
- * over the network. */
+/* Fails before the first byte if the disk is too full. Runs until every file is done, or
+ * one has failed for good (the others then stop, and stay resumable), or the run is
+ * cancelled (I8_ERR_CANCELLED). *fetched_bytes: what came over the network. */
 enum i8_status i8i_download(uint64_t *fetched_bytes, struct i8i_http *http,
                             const struct i8i_download_request *request,
                             const struct i8i_download_events *events,

@@ -309,16 +309,13 @@ static void open_job(struct i8i_engine *e, struct i8i_job *j)
 {
     struct i8_error err = {0};
     enum i8i_download_begin answer = I8I_BEGIN_FETCH;
-    enum i8_status st = I8_OK;
     const size_t index = (size_t)(j - e->jobs);
     j->opening = true;
-    if (e->events->begin != NULL) {
-        (void)pthread_mutex_unlock(&e->lock);
-        (void)pthread_mutex_lock(&e->events_lock);
-        st = e->events->begin(e->events->ctx, index, &answer, &err);
-        (void)pthread_mutex_unlock(&e->events_lock);
-        (void)pthread_mutex_lock(&e->lock);
-    }
+    (void)pthread_mutex_unlock(&e->lock);
+    (void)pthread_mutex_lock(&e->events_lock);
+    enum i8_status st = e->events->begin(e->events->ctx, index, &answer, &err);
+    (void)pthread_mutex_unlock(&e->events_lock);
+    (void)pthread_mutex_lock(&e->lock);
     if (st == I8_OK && answer == I8I_BEGIN_FETCH) {
         j->locked = true;
         st = i8i_job_open(e, j, false, &err);

@@ -88,7 +88,7 @@ static enum i8_status finish(struct i8i_engine *e, struct i8i_job *j,
                              struct i8_error *err)
 {
     enum i8_status st = i8i_part_commit(&j->part, i8i_job_file(e, j)->final_path, err);
-    if (st == I8_OK && e->events->done != NULL) {
+    if (st == I8_OK) {
         (void)pthread_mutex_lock(&e->events_lock);
         st = e->events->done(e->events->ctx, (size_t)(j - e->jobs), err);
         (void)pthread_mutex_unlock(&e->events_lock);

@@ -150,7 +150,7 @@ static void keep_alive(struct fetch *x, const struct i8i_download_status *files,
     x->touched_s = now;
     for (size_t i = 0; i < count; i++)
         if (files[i].state == I8I_FILE_RUNNING || files[i].state == I8I_FILE_RETRYING)
-            i8i_part_touch(x->jobs[files[i].index].part);
+            i8i_part_touch(x->jobs[i].part);
 }
 
 static int progress(void *ctx, const struct i8i_download_status *files, size_t count)
@@ -163,7 +163,7 @@ static int progress(void *ctx, const struct i8i_download_status *files, size_t c
         return 0;
     for (size_t i = 0; i < count; i++) {
         const struct i8i_download_status *d = &files[i];
-        const struct i8i_hub_file *f = file_of(x, d->index);
+        const struct i8i_hub_file *f = file_of(x, i);
         const bool finished = d->state == I8I_FILE_DONE || d->state == I8I_FILE_HAD;
         const uint64_t bytes = finished ? f->size : d->bytes;
         enum i8_hub_activity activity;
@@ -287,8 +287,7 @@ static enum i8_status fetch_once(struct i8i_pull *p, struct i8_error *err)
                                                      .files = x.files,
                                                      .count = x.count,
                                                      .connections =
-                                                         p->options->connections,
-                                                     .check_space = true};
+                                                         p->options->connections};
         const struct i8i_download_events events = {.ctx = &x,
                                                    .begin = begin,
                                                    .done = done,
