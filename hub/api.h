@@ -74,6 +74,10 @@ enum i8_status i8i_hub_list(struct i8i_hub_listing *out, struct i8i_http *http,
                             enum i8i_hub_reason *reason,
                             struct i8_error *err) I8I_MUST_CHECK;
 void i8i_hub_listing_free(struct i8i_hub_listing *l); /* a zeroed one is fine */
+/* For those who fill a listing: one file more, of which only the path is set (a copy), or
+ * NULL without memory; and the order, when all are there. */
+struct i8i_hub_file *i8i_hub_listing_add(struct i8i_hub_listing *l, const char *path);
+void i8i_hub_listing_sort(struct i8i_hub_listing *l);
 /* NULL if there is none of that path. */
 const struct i8i_hub_file *i8i_hub_listing_find(const struct i8i_hub_listing *l,
                                                 const char *path);

@@ -26,30 +26,6 @@ static char *tree_path(const char *folder, const char *commit)
     return i8i_format("%s/trees/%s.json", folder, commit);
 }
 
-static struct i8i_hub_file *add_file(struct i8i_hub_listing *l, const char *path)
-{
-    if (!i8i_grow(&l->files, &l->capacity, l->count + 1, sizeof *l->files))
-        return NULL;
-    struct i8i_hub_file *f = &l->files[l->count];
-    *f = (struct i8i_hub_file){.path = i8i_arena_strdup(&l->names, path)};
-    if (f->path == NULL)
-        return NULL;
-    l->count++;
-    return f;
-}
-
-static int by_path(const void *a, const void *b)
-{
-    return strcmp(((const struct i8i_hub_file *)a)->path,
-                  ((const struct i8i_hub_file *)b)->path);
-}
-
-static void sort(struct i8i_hub_listing *l)
-{
-    if (l->count > 0)
-        qsort(l->files, l->count, sizeof *l->files, by_path);
-}
-
 /* ---- reading ---- */
 
 /* One member of "files"; false: not in the form that is expected. */
@@ -83,12 +59,12 @@ static enum i8_status read_document(struct i8i_hub_listing *out, bool *good,
             version == FORMAT_VERSION && i8i_json_is_object(files);
     for (const i8i_json *n = *good ? i8i_json_first(files) : NULL; n && *good;
          n = i8i_json_next(n)) {
-        struct i8i_hub_file *f = add_file(out, i8i_json_key(n));
+        struct i8i_hub_file *f = i8i_hub_listing_add(out, i8i_json_key(n));
         if (f == NULL)
             return i8i_nomem(err);
         *good = out->count <= I8I_HUB_FILES_MAX && read_entry(f, n);
     }
-    sort(out);
+    i8i_hub_listing_sort(out);
     return I8_OK;
 }
 
@@ -186,7 +162,7 @@ static enum i8_status scan_file(void *ctx, const char *name, uint64_t size,
                                 struct i8_error *err)
 {
     struct scan *s = ctx;
-    struct i8i_hub_file *f = add_file(s->out, name);
+    struct i8i_hub_file *f = i8i_hub_listing_add(s->out, name);
     char *path = i8i_path_join(s->snapshot, name);
     if (f && path) {
         f->size = size;
@@ -206,6 +182,6 @@ enum i8_status i8i_listing_scan(struct i8i_hub_listing *out, const char *snapsho
     if (st == I8_OK)
         st = i8i_tree_list(tree, scan_file, &s, err);
     i8i_tree_close(tree);
-    sort(out);
+    i8i_hub_listing_sort(out);
     return st;
 }

@@ -58,10 +58,11 @@ static enum i8_status add_file(struct i8i_hub_listing *l, const i8i_json *entry,
     if (l->count >= I8I_HUB_FILES_MAX)
         return i8i_fail(err, I8_ERR_DATA, "%s lists more than %zu files", repo->id,
                         I8I_HUB_FILES_MAX);
-    if (!i8i_grow(&l->files, &l->capacity, l->count + 1, sizeof *l->files) ||
-        (f.path = i8i_arena_strdup(&l->names, path)) == NULL)
+    struct i8i_hub_file *kept = i8i_hub_listing_add(l, path);
+    if (kept == NULL)
         return i8i_nomem(err);
-    l->files[l->count++] = f;
+    f.path = kept->path;
+    *kept = f;
     return I8_OK;
 }
 
@@ -150,20 +151,6 @@ static enum i8_status next_page(char **url, const struct i8i_http_response *r,
     return I8_OK;
 }
 
-static int by_path(const void *a, const void *b)
-{
-    return strcmp(((const struct i8i_hub_file *)a)->path,
-                  ((const struct i8i_hub_file *)b)->path);
-}
-
-const struct i8i_hub_file *i8i_hub_listing_find(const struct i8i_hub_listing *l,
-                                                const char *path)
-{
-    const struct i8i_hub_file key = {.path = path};
-    return l->count == 0 ? NULL
-                         : bsearch(&key, l->files, l->count, sizeof *l->files, by_path);
-}
-
 /* A name may stand once, and not be the folder of another. */
 static enum i8_status check_names(const struct i8i_hub_listing *l,
                                   const struct i8i_repo_id *repo, struct i8_error *err)
@@ -215,13 +202,46 @@ enum i8_status i8i_hub_list(struct i8i_hub_listing *out, struct i8i_http *http,
         i8i_http_response_free(&r);
     }
     free(url);
-    if (st == I8_OK && out->count > 0)
-        qsort(out->files, out->count, sizeof *out->files, by_path);
+    i8i_hub_listing_sort(out);
     if (st == I8_OK)
         st = check_names(out, repo, err);
     if (st == I8_OK && reason != NULL)
         *reason = I8I_HUB_FINE;
     return st;
+}
+
+/* ---- the listing itself ---- */
+
+struct i8i_hub_file *i8i_hub_listing_add(struct i8i_hub_listing *l, const char *path)
+{
+    if (!i8i_grow(&l->files, &l->capacity, l->count + 1, sizeof *l->files))
+        return NULL;
+    struct i8i_hub_file *f = &l->files[l->count];
+    *f = (struct i8i_hub_file){.path = i8i_arena_strdup(&l->names, path)};
+    if (f->path == NULL)
+        return NULL;
+    l->count++;
+    return f;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct i8i_hub_file *)a)->path,
+                  ((const struct i8i_hub_file *)b)->path);
+}
+
+void i8i_hub_listing_sort(struct i8i_hub_listing *l)
+{
+    if (l->count > 0)
+        qsort(l->files, l->count, sizeof *l->files, by_path);
+}
+
+const struct i8i_hub_file *i8i_hub_listing_find(const struct i8i_hub_listing *l,
+                                                const char *path)
+{
+    const struct i8i_hub_file key = {.path = path};
+    return l->count == 0 ? NULL
+                         : bsearch(&key, l->files, l->count, sizeof *l->files, by_path);
 }
 
 void i8i_hub_listing_free(struct i8i_hub_listing *l)
