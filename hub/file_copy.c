@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One pass over a file: hashed, and written elsewhere if asked for.
+ * One pass over a file: hashed, written elsewhere, or both.
  */
 #include "config.h"
 
@@ -16,7 +16,8 @@
 
 #define CHUNK ((size_t)1 << 20)
 
-/* Reads fd to its end: into h, and to `to` if that is one. *total: the bytes read. */
+/* Reads fd to its end: into h unless NULL, and to `to` if that is one. *total: the bytes
+ * read. */
 static enum i8_status pass(int fd, const char *path, struct i8i_hash *h, int to,
                            const struct i8i_copy_tick *tick, uint64_t *total,
                            struct i8_error *err)
@@ -34,7 +35,8 @@ static enum i8_status pass(int fd, const char *path, struct i8i_hash *h, int to,
         if (n <= 0)
             break;
         *total += (uint64_t)n;
-        i8i_hash_update(h, buffer, (size_t)n);
+        if (h)
+            i8i_hash_update(h, buffer, (size_t)n);
         const int failure = to >= 0 ? i8i_write_all(to, buffer, (size_t)n) : 0;
         if (failure)
             st = i8i_fail_errno(err, failure, "cannot write %s", path);
@@ -45,7 +47,8 @@ static enum i8_status pass(int fd, const char *path, struct i8i_hash *h, int to,
     return st;
 }
 
-/* Hashes path, which must stay at its size meanwhile, and writes it to `to` (or -1). */
+/* Hashes path (unless hex is NULL), which must stay at its size meanwhile, and writes it
+ * to `to` (or -1). */
 static enum i8_status hash_pass(char hex[I8I_HASH_HEX], uint64_t *size, const char *path,
                                 enum i8i_hash_kind kind, int to,
                                 const struct i8i_copy_tick *tick, struct i8_error *err)
@@ -53,7 +56,8 @@ static enum i8_status hash_pass(char hex[I8I_HASH_HEX], uint64_t *size, const ch
     struct i8i_hash *h = NULL;
     struct stat found;
     uint64_t total = 0;
-    hex[0] = '\0';
+    if (hex)
+        hex[0] = '\0';
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return i8i_fail_errno(err, errno, "cannot open %s", path);
@@ -62,15 +66,15 @@ static enum i8_status hash_pass(char hex[I8I_HASH_HEX], uint64_t *size, const ch
         st = i8i_fail_errno(err, errno, "cannot look at %s", path);
     else if (!S_ISREG(found.st_mode))
         st = i8i_fail(err, I8_ERR_DATA, "%s is no file", path);
-    if (st == I8_OK)
+    if (st == I8_OK && hex)
         st = i8i_hash_new(&h, kind, err);
-    if (st == I8_OK && kind == I8I_SHA1)
+    if (st == I8_OK && hex && kind == I8I_SHA1)
         i8i_hash_git_blob(h, (uint64_t)found.st_size);
     if (st == I8_OK)
         st = pass(fd, path, h, to, tick, &total, err);
     if (st == I8_OK && total != (uint64_t)found.st_size)
         st = i8i_fail(err, I8_ERR_DATA, "%s changed while it was read", path);
-    if (st == I8_OK)
+    if (st == I8_OK && hex)
         st = i8i_hash_final(h, hex, err);
     *size = total;
     i8i_hash_free(h);
@@ -95,8 +99,8 @@ enum i8_status i8i_copy_file(const char *temp_dir, const char *from, const char 
     enum i8_status st = i8i_temp_open(&t, temp_dir, err);
     if (st != I8_OK)
         return st;
-    st = hash_pass(hex, &size, from, file ? i8i_hub_file_hash(file) : I8I_SHA256, t.fd,
-                   NULL, err);
+    st = hash_pass(file ? hex : NULL, &size, from,
+                   file ? i8i_hub_file_hash(file) : I8I_SHA256, t.fd, NULL, err);
     if (st == I8_OK && file && (size != file->size || strcmp(hex, file->hash) != 0))
         st = i8i_fail(err, I8_ERR_DATA, "%s is damaged: expected hash %s, found %s", from,
                       file->hash, hex);
