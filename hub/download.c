@@ -144,11 +144,9 @@ static unsigned fetchers_for(const struct i8i_engine *e)
         pieces += e->request->files[i].file->size / I8I_PIECE_BYTES + 1;
     unsigned n = e->request->connections > 0 ? e->request->connections
                                              : i8i_http_settings(e->http)->connections;
-    if (n == 0)
-        n = I8I_HUB_CONNECTIONS;
     if (n > FETCHERS_MAX)
         n = FETCHERS_MAX;
-    return pieces < n ? (unsigned)(pieces > 0 ? pieces : 1) : n;
+    return pieces < n ? (unsigned)pieces : n;
 }
 
 static enum i8_status hire_all(struct i8i_engine *e, struct crew *crew, unsigned fetchers,

@@ -76,7 +76,6 @@ struct i8i_http_request {
     const char *url;
     bool head;
     bool has_range;
-    bool open_range;                  /* "bytes=first-" */
     uint64_t range_first, range_last; /* inclusive, as in HTTP */
     /* Silence and connect time after which the attempt fails; 0: the settings' api
      * timeout. */

@@ -275,7 +275,7 @@ static bool add_header(struct curl_slist **list, const char *line)
 }
 
 /* libcurl's answer to setopt is worth asking for only where it copies a string. */
-static bool set_up(struct i8i_http *http, CURL *c, struct i8i_transfer *t,
+static bool set_up(struct i8i_http *http, CURL *c, struct i8i_transfer *t, bool to_hub,
                    struct curl_slist **headers, char error_text[CURL_ERROR_SIZE])
 {
     const struct i8i_http_request *q = t->request;
@@ -285,13 +285,9 @@ static bool set_up(struct i8i_http *http, CURL *c, struct i8i_transfer *t,
               curl_easy_setopt(c, CURLOPT_USERAGENT, http->user_agent) == CURLE_OK;
     if (ok && q->has_range) {
         char range[64];
-        if (q->open_range)
-            (void)snprintf(range, sizeof range, "%llu-",
-                           (unsigned long long)q->range_first);
-        else
-            (void)snprintf(range, sizeof range, "%llu-%llu",
-                           (unsigned long long)q->range_first,
-                           (unsigned long long)q->range_last);
+        (void)snprintf(range, sizeof range, "%llu-%llu",
+                       (unsigned long long)q->range_first,
+                       (unsigned long long)q->range_last);
         ok = curl_easy_setopt(c, CURLOPT_RANGE, range) == CURLE_OK;
     }
     if (ok && s->ca_file != NULL)
@@ -299,7 +295,7 @@ static bool set_up(struct i8i_http *http, CURL *c, struct i8i_transfer *t,
     if (ok && s->ca_dir != NULL)
         ok = curl_easy_setopt(c, CURLOPT_CAPATH, s->ca_dir) == CURLE_OK;
     ok = ok && add_header(headers, "Accept-Encoding: identity");
-    if (ok && http->authorization != NULL && i8i_url_same_origin(q->url, s->endpoint))
+    if (ok && http->authorization != NULL && to_hub)
         ok = add_header(headers, http->authorization);
     if (!ok)
         return false;
@@ -432,7 +428,7 @@ enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *ht
     struct curl_slist *headers = NULL;
     enum i8_status st;
     struct handle *h = borrow(http, request->url);
-    if (h == NULL || !set_up(http, h->curl, &t, &headers, error_text)) {
+    if (h == NULL || !set_up(http, h->curl, &t, to_hub, &headers, error_text)) {
         st = i8i_nomem(err);
     } else {
         const CURLcode code = curl_easy_perform(h->curl);

@@ -22,7 +22,8 @@
 #define TOKEN_FILE_MAX ((size_t)16 << 10)
 #define TIMEOUT_MAX_S  86400
 
-enum i8_status i8i_hub_settings_init(struct i8i_hub_settings *s, struct i8_error *err)
+/* The defaults; allocates endpoint. */
+static enum i8_status set_defaults(struct i8i_hub_settings *s, struct i8_error *err)
 {
     *s = (struct i8i_hub_settings){
         .api_timeout_s = 10,      /* HF_HUB_ETAG_TIMEOUT's default */
@@ -267,7 +268,7 @@ enum i8_status i8i_hub_settings_from_environment(struct i8i_hub_settings *s,
                                                  struct i8_error *err)
 {
     char *hf_home = NULL;
-    enum i8_status st = i8i_hub_settings_init(s, err);
+    enum i8_status st = set_defaults(s, err);
     if (st == I8_OK)
         st = find_hf_home(&hf_home, err);
     if (st == I8_OK)

@@ -16,7 +16,8 @@
 #define RUN_BYTES_MIN ((uint64_t)4 << 20)
 #define RUN_BYTES_MAX ((uint64_t)32 << 20)
 
-uint64_t i8i_piece_bytes(uint64_t size)
+/* Of a file of that size. */
+static uint64_t piece_bytes(uint64_t size)
 {
     uint64_t piece = I8I_PIECE_BYTES;
     while (size / piece >= I8I_PIECES_MAX)
@@ -27,7 +28,7 @@ uint64_t i8i_piece_bytes(uint64_t size)
 enum i8_status i8i_piecemap_init(struct i8i_piecemap *p, uint64_t size,
                                  struct i8_error *err)
 {
-    *p = (struct i8i_piecemap){.size = size, .piece = i8i_piece_bytes(size)};
+    *p = (struct i8i_piecemap){.size = size, .piece = piece_bytes(size)};
     p->count = (size_t)(size / p->piece + (size % p->piece != 0));
     p->untaken = p->count;
     p->state = i8i_calloc(p->count, 1);

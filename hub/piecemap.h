@@ -40,7 +40,6 @@ struct i8i_run {
 enum i8_status i8i_piecemap_init(struct i8i_piecemap *p, uint64_t size,
                                  struct i8_error *err) I8I_MUST_CHECK;
 void i8i_piecemap_free(struct i8i_piecemap *p); /* a zeroed one is fine */
-uint64_t i8i_piece_bytes(uint64_t size);        /* of a file of that size */
 
 uint64_t i8i_piece_start(const struct i8i_piecemap *p, size_t piece);
 uint64_t i8i_piece_length(const struct i8i_piecemap *p, size_t piece);

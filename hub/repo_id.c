@@ -87,15 +87,6 @@ enum i8_status i8i_repo_id_parse(struct i8i_repo_id *out, const char *text,
     return I8_OK;
 }
 
-bool i8i_repo_id_looks_like(const char *text)
-{
-    struct i8i_repo_id id;
-    if (strncmp(text, PREFIX, sizeof PREFIX - 1) == 0)
-        return true;
-    return (strchr(text, '/') != NULL || strchr(text, '@') != NULL) &&
-           i8i_repo_id_parse(&id, text, NULL) == I8_OK;
-}
-
 bool i8i_is_commit(const char *text)
 {
     return i8i_is_hex(text, I8I_COMMIT_HEX - 1);

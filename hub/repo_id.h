@@ -26,10 +26,6 @@ struct i8i_repo_id {
  * "..", and none of ~^:?*[\ ; slashes are allowed ("refs/pr/1"). */
 enum i8_status i8i_repo_id_parse(struct i8i_repo_id *out, const char *text,
                                  struct i8_error *err) I8I_MUST_CHECK;
-/* Could this MODEL name a repository: "hub:…", or a valid "org/name[@revision]"? A bare
- * "name" counts only with the prefix or a revision. Looks at no file: whether a path of
- * that name exists is the caller's to ask first. */
-bool i8i_repo_id_looks_like(const char *text);
 /* 40 lower-case hex digits? false for NULL. */
 bool i8i_is_commit(const char *text);
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* Strings are owned by the struct (malloc'ed). Zero is a valid value of every member that
- * i8i_http_open needs no answer for; i8i_hub_settings_init gives the defaults. */
+ * i8i_http_open needs no answer for. */
 struct i8i_hub_settings {
     char *endpoint;  /* "https://huggingface.co": scheme, host, port, no trailing slash */
     char *token;     /* without "Bearer "; NULL: none is sent */
@@ -36,10 +36,7 @@ struct i8i_hub_settings {
 #define I8I_HUB_ENDPOINT    "https://huggingface.co"
 #define I8I_HUB_CONNECTIONS 16
 
-/* The defaults; allocates endpoint. */
-enum i8_status i8i_hub_settings_init(struct i8i_hub_settings *s,
-                                     struct i8_error *err) I8I_MUST_CHECK;
-/* The defaults, overridden by
+/* Defaults, overridden by
  *   HF_ENDPOINT                        endpoint
  *   HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HOME   cache_dir
  *   HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HOME/token,
