@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "hub/cache.h"
-#include "hub/cache_lock.h"
 #include "hub/part_claim.h"
 #include "hub/temp_file.h"
 #include <errno.h>
@@ -138,7 +137,6 @@ enum i8_status i8i_cache_prepare(struct i8i_cache *c, bool disable_symlinks,
         return st;
     i8i_cache_tag(c->root);
     c->links = !disable_symlinks && makes_links(c);
-    c->exact_locks = i8i_locks_are_exact(c->locks) && i8i_locks_are_exact(c->blobs);
     i8i_temp_clean(c->blobs);
     i8i_part_remove_stale(c->blobs);
     return I8_OK;

@@ -23,8 +23,7 @@ struct i8i_cache {
     char *folder; /* ROOT/models--org--name */
     char *blobs;
     char *locks;
-    bool links;       /* snapshots hold links; else the files themselves */
-    bool exact_locks; /* i8i_locks_are_exact */
+    bool links; /* snapshots hold links; else the files themselves */
 };
 
 /* Composes the paths; looks at no file. `root` may be relative. Freed by
@@ -33,7 +32,7 @@ enum i8_status i8i_cache_open(struct i8i_cache *c, const char *root, const char 
                               struct i8_error *err) I8I_MUST_CHECK;
 void i8i_cache_close(struct i8i_cache *c); /* a zeroed one is fine */
 /* Before the first write: makes the folders and the tag, finds out about links (which
- * disable_symlinks forbids) and locks, clears up after dead processes. */
+ * disable_symlinks forbids), clears up after dead processes. */
 enum i8_status i8i_cache_prepare(struct i8i_cache *c, bool disable_symlinks,
                                  struct i8_error *err) I8I_MUST_CHECK;
 

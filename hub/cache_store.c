@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "hub/cache_lock.h"
 #include "hub/store.h"
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,8 @@ static enum i8_status look(struct i8i_store *s, const struct i8i_hub_file *f,
 static enum i8_status prepare(struct i8i_store *s, struct i8_error *err)
 {
     enum i8_status st = i8i_cache_prepare(&s->cache, s->disable_symlinks, err);
-    s->exact_locks = s->cache.exact_locks;
+    s->exact_locks =
+        i8i_locks_are_exact(s->cache.locks) && i8i_locks_are_exact(s->cache.blobs);
     return st == I8_OK ? i8i_make_directories(s->root, err) : st;
 }
 
@@ -90,12 +92,6 @@ static char *lock_path(const struct i8i_store *s, const struct i8i_hub_file *f)
     return i8i_cache_lock_path(&s->cache, f->hash);
 }
 
-static char *part_folder(const struct i8i_store *s, const struct i8i_hub_file *f)
-{
-    (void)f;
-    return i8i_strdup(s->cache.blobs);
-}
-
 static char *part_stem(const struct i8i_store *s, const struct i8i_hub_file *f)
 {
     (void)s;
@@ -109,7 +105,6 @@ static const struct i8i_store_ops cache_ops = {.look = look,
                                                .path = entry_path,
                                                .final = final_path,
                                                .lock = lock_path,
-                                               .part_folder = part_folder,
                                                .part_stem = part_stem};
 
 enum i8_status i8i_store_open_cache(struct i8i_store *s, const char *cache_dir,

@@ -199,12 +199,6 @@ static char *lock_path(const struct i8i_store *s, const struct i8i_hub_file *f)
     return i8i_format("%s/download/%s.lock", s->meta, f->path);
 }
 
-static char *part_folder(const struct i8i_store *s, const struct i8i_hub_file *f)
-{
-    (void)f;
-    return i8i_strdup(s->temp);
-}
-
 /* All partials lie in one folder: the path's hash tells files with the same content
  * apart. */
 static char *part_stem(const struct i8i_store *s, const struct i8i_hub_file *f)
@@ -228,7 +222,6 @@ static const struct i8i_store_ops local_ops = {.look = look,
                                                .path = file_path,
                                                .final = file_path,
                                                .lock = lock_path,
-                                               .part_folder = part_folder,
                                                .part_stem = part_stem};
 
 enum i8_status i8i_store_open_local(struct i8i_store *s, const char *dir,

@@ -190,10 +190,8 @@ static enum i8_status add_job(struct fetch *x, size_t entry, struct i8_error *er
                       .final = s->ops->final(s, f),
                       .lock_path = s->ops->lock(s, f),
                       .lock = I8I_CACHE_LOCK_NONE};
-    char *folder = s->ops->part_folder(s, f);
-    if (j->stem && folder)
-        j->part = i8i_part_path(folder, j->stem, s->exact_locks, x->p->owner);
-    free(folder);
+    if (j->stem)
+        j->part = i8i_part_path(s->temp, j->stem, s->exact_locks, x->p->owner);
     x->files[x->count] = (struct i8i_download_file){f, j->part, j->final};
     x->count++;
     if (j->part == NULL || j->final == NULL || j->lock_path == NULL)

@@ -37,8 +37,7 @@ struct i8i_store_ops {
     char *(*final)(const struct i8i_store *s, const struct i8i_hub_file *f);
     /* the lock that Python's client takes for it: */
     char *(*lock)(const struct i8i_store *s, const struct i8i_hub_file *f);
-    /* the folder and the first part of the name of partials (part_claim.h): */
-    char *(*part_folder)(const struct i8i_store *s, const struct i8i_hub_file *f);
+    /* the first part of the names of its partials (part_claim.h): */
     char *(*part_stem)(const struct i8i_store *s, const struct i8i_hub_file *f);
 };
 
@@ -47,10 +46,10 @@ struct i8i_store {
     struct i8i_cache cache; /* also of a folder's store: copies come from there */
     char *root;             /* what the user gets: the snapshot, or the folder */
     char *meta;             /* trees/ lies in it */
-    char *temp;             /* for temporary files */
+    char *temp;             /* the folder of temporary files and of partials */
     char commit[I8I_COMMIT_HEX];
     bool cheap_adopt; /* adopt reads no content */
-    bool exact_locks;
+    bool exact_locks; /* i8i_locks_are_exact; set by prepare */
     bool disable_symlinks;
 };
 
