@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool has_size(const char *path, uint64_t size)
+bool i8i_has_size(const char *path, uint64_t size)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
@@ -25,9 +25,9 @@ static enum i8_status look(struct i8i_store *s, const struct i8i_hub_file *f,
     char *blob = i8i_cache_blob(&s->cache, f->hash);
     const bool memory = entry && blob;
     *state = I8I_FILE_ABSENT;
-    if (memory && has_size(entry, f->size))
+    if (memory && i8i_has_size(entry, f->size))
         *state = I8I_FILE_PRESENT;
-    else if (memory && f->hash[0] && has_size(blob, f->size))
+    else if (memory && f->hash[0] && i8i_has_size(blob, f->size))
         *state = I8I_FILE_AT_HAND;
     free(entry);
     free(blob);
@@ -67,7 +67,7 @@ static enum i8_status adopt(struct i8i_store *s, const struct i8i_hub_file *f, b
     if (blob == NULL)
         return i8i_nomem(err);
     enum i8_status st = I8_OK;
-    if (has_size(blob, f->size)) {
+    if (i8i_has_size(blob, f->size)) {
         st = i8i_cache_place(&s->cache, s->commit, f->path, f->hash, blob, err);
         *done = st == I8_OK;
     }

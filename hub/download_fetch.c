@@ -222,7 +222,7 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
         j->single = j->whole = true;
     } else if (st == I8_OK && how == I8I_STREAM_REFUSED && !step_down(e, j) &&
                !wait_out(e, j)) {
-        st = i8i_http_cancelled(e->http)
+        st = i8i_http_cancelled(e->http, NULL)
                  ? i8i_fail(&err, I8_ERR_CANCELLED, "cancelled")
                  : i8i_fail(&err, I8_ERR_NETWORK,
                             "%s/%s: the server refuses the file (HTTP %ld)",
@@ -230,7 +230,7 @@ static void fetch_run(struct i8i_engine *e, struct i8i_job *j, struct fetch *f)
     }
     if (st != I8_OK && st != I8_ERR_CANCELLED && !is_one_too_many(e, st, start_s))
         i8i_engine_fail(e, &err);
-    if (st == I8_ERR_CANCELLED && i8i_http_cancelled(e->http))
+    if (st == I8_ERR_CANCELLED && i8i_http_cancelled(e->http, NULL))
         i8i_engine_fail(e, &err);
     (void)pthread_cond_broadcast(&e->changed);
     (void)pthread_cond_broadcast(&e->work);

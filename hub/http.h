@@ -38,7 +38,8 @@ bool i8i_http_reached(const struct i8i_http *http);
 /* Makes every running and later request (and wait between attempts) end within about a
  * second with I8_ERR_CANCELLED. Async-signal-safe. */
 void i8i_http_cancel(struct i8i_http *http);
-bool i8i_http_cancelled(const struct i8i_http *http);
+/* Is it so, or is *also (NULL: none) set? */
+bool i8i_http_cancelled(const struct i8i_http *http, const atomic_bool *also);
 
 #define I8I_HTTP_HEADERS_MAX ((size_t)64 << 10) /* bytes of one answer's headers */
 

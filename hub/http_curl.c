@@ -154,9 +154,9 @@ void i8i_http_cancel(struct i8i_http *http)
     atomic_store(&http->cancelled, true);
 }
 
-bool i8i_http_cancelled(const struct i8i_http *http)
+bool i8i_http_cancelled(const struct i8i_http *http, const atomic_bool *also)
 {
-    return atomic_load(&http->cancelled);
+    return atomic_load(&http->cancelled) || (also != NULL && atomic_load(also));
 }
 
 /* ---- the pool of handles ---- */
@@ -233,8 +233,7 @@ static int watch(void *ctx, curl_off_t total, curl_off_t now, curl_off_t up_tota
     (void)total;
     (void)up_total;
     (void)up_now;
-    const struct i8i_http_request *q = t->request;
-    if (i8i_http_cancelled(t->http) || (q->cancel != NULL && atomic_load(q->cancel))) {
+    if (i8i_http_cancelled(t->http, t->request->cancel)) {
         t->cancelled = true;
         return 1;
     }
@@ -377,7 +376,7 @@ static bool wait_for_gate(struct i8i_http *http, const struct i8i_http_request *
         (void)pthread_mutex_unlock(&http->lock);
         if (until <= i8i_monotonic_s())
             return true;
-        if (i8i_http_cancelled(http) || (q->cancel != NULL && atomic_load(q->cancel)))
+        if (i8i_http_cancelled(http, q->cancel))
             return false;
         (void)nanosleep(&(struct timespec){0, 50000000L}, NULL);
     }
@@ -409,7 +408,7 @@ enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *ht
         return i8i_fail(err, I8_ERR_NETWORK, "%s: no request is sent when offline",
                         i8i_url_text(url, request->url));
     const bool to_hub = i8i_url_same_origin(request->url, http->settings->endpoint);
-    if (i8i_http_cancelled(http) || (to_hub && !wait_for_gate(http, request)))
+    if (i8i_http_cancelled(http, NULL) || (to_hub && !wait_for_gate(http, request)))
         return i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
     struct i8i_transfer t = {
         .request = request,

@@ -54,10 +54,10 @@ void i8i_http_cancel(struct i8i_http *http)
     (void)http;
 }
 
-bool i8i_http_cancelled(const struct i8i_http *http)
+bool i8i_http_cancelled(const struct i8i_http *http, const atomic_bool *also)
 {
     (void)http;
-    return false;
+    return also != NULL && atomic_load(also);
 }
 
 enum i8_status i8i_http_perform(struct i8i_http_response *r, struct i8i_http *http,

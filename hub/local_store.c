@@ -4,8 +4,8 @@
  *
  *   DIR/a/b.txt
  *   DIR/.cache/huggingface/{.gitignore, CACHEDIR.TAG, trees/COMMIT.json}
- *   DIR/.cache/huggingface/download/a/b.txt.metadata       commit, hash, time: three
- * lines /a/b.txt.lock
+ *   DIR/.cache/huggingface/download/a/b.txt.metadata   (commit, hash, time: three lines)
+ *                                  /a/b.txt.lock
  *
  * Metadata hold as long as the file was not changed after they were written.
  */
@@ -101,9 +101,7 @@ static char *cached_copy(const struct i8i_store *s, const struct i8i_hub_file *f
     for (int i = 0; i < 2; i++) {
         char *path = i == 0 ? i8i_cache_blob(&s->cache, f->hash)
                             : i8i_cache_entry(&s->cache, s->commit, f->path);
-        struct stat found;
-        if (path && stat(path, &found) == 0 && S_ISREG(found.st_mode) &&
-            (uint64_t)found.st_size == f->size)
+        if (path && i8i_has_size(path, f->size))
             return path;
         free(path);
     }
@@ -156,14 +154,12 @@ static enum i8_status adopt(struct i8i_store *s, const struct i8i_hub_file *f, b
                             struct i8_error *err)
 {
     char hex[I8I_HASH_HEX] = "";
-    struct stat found;
     *done = false;
     char *path = file_path(s, f);
     if (path == NULL)
         return i8i_nomem(err);
     enum i8_status st = i8i_make_parents(path, err);
-    if (st == I8_OK && stat(path, &found) == 0 && S_ISREG(found.st_mode) &&
-        (uint64_t)found.st_size == f->size) {
+    if (st == I8_OK && i8i_has_size(path, f->size)) {
         st = i8i_hash_file(hex, path, i8i_hub_file_hash(f), NULL, err);
         *done = st == I8_OK && strcmp(hex, f->hash) == 0;
     }

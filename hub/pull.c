@@ -116,7 +116,7 @@ static size_t count_wanted(const struct i8i_pull *p)
 {
     size_t n = 0;
     for (size_t i = 0; i < p->chosen.count; i++)
-        n += p->entries[i].state != I8I_FILE_PRESENT || p->entries[i].damaged;
+        n += i8i_pull_is_wanted(&p->entries[i]);
     return n;
 }
 
@@ -129,7 +129,7 @@ static enum i8_status say_wanted(const struct i8i_pull *p, struct i8_error *err)
     i8i_buffer_init(&names, I8_ERROR_MAX);
     for (size_t i = 0; i < p->chosen.count; i++) {
         const struct i8i_pull_entry *e = &p->entries[i];
-        if (e->state == I8I_FILE_PRESENT && !e->damaged)
+        if (!i8i_pull_is_wanted(e))
             continue;
         if (wanted < SHOWN)
             i8i_buffer_printf(&names, "%s%s", wanted ? ", " : "", e->file->path);

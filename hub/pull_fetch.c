@@ -214,11 +214,6 @@ static enum i8_status take_from(struct fetch *x, struct i8i_pull_entry *e,
                                             : i8i_fail(err, st, "%s", why.message);
 }
 
-static bool is_wanted(const struct i8i_pull_entry *e)
-{
-    return e->state != I8I_FILE_PRESENT || e->damaged;
-}
-
 /* A job for each content that is wanted and not there. */
 static enum i8_status make_jobs(struct fetch *x, struct i8_error *err)
 {
@@ -229,16 +224,16 @@ static enum i8_status make_jobs(struct fetch *x, struct i8_error *err)
     i8i_map_init(&wanted);
     for (size_t i = 0; st == I8_OK && i < p->chosen.count; i++) {
         x->next[i] = NO_ENTRY;
-        if (!is_wanted(&p->entries[i]))
+        if (!i8i_pull_is_wanted(&p->entries[i]))
             st = i8i_map_add(&present, p->entries[i].file->hash, i, NULL, err);
     }
     for (size_t i = 0; st == I8_OK && i < p->chosen.count; i++) {
         struct i8i_pull_entry *e = &p->entries[i];
         const size_t have = i8i_map_get(&present, e->file->hash);
         size_t first = I8I_MAP_NONE;
-        if (is_wanted(e) && have != I8I_MAP_NONE && !e->damaged)
+        if (i8i_pull_is_wanted(e) && have != I8I_MAP_NONE && !e->damaged)
             st = take_from(x, e, &p->entries[have], err);
-        if (st != I8_OK || !is_wanted(e))
+        if (st != I8_OK || !i8i_pull_is_wanted(e))
             continue;
         st = i8i_map_add(&wanted, e->file->hash, i, &first, err);
         if (st == I8_OK && first != I8I_MAP_NONE) {

@@ -21,6 +21,11 @@ struct i8i_pull_entry {
     bool damaged; /* in its place, with a wrong hash */
     bool from_network;
 };
+/* Is it yet to be had? */
+static inline bool i8i_pull_is_wanted(const struct i8i_pull_entry *e)
+{
+    return e->state != I8I_FILE_PRESENT || e->damaged;
+}
 
 struct i8i_pull {
     const struct i8_hub_pull_options *options;

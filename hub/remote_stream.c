@@ -246,8 +246,7 @@ static enum i8_status take_address(struct flow *w, const unsigned *stale,
 static enum i8_status fail(const struct flow *w, enum i8_status st, const char *message,
                            struct i8_error *err)
 {
-    const atomic_bool *cancel = w->a.stream->cancel;
-    if (i8i_http_cancelled(w->a.f->http) || (cancel != NULL && atomic_load(cancel)))
+    if (i8i_http_cancelled(w->a.f->http, w->a.stream->cancel))
         return i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
     return i8i_fail(err, st, "%s", message);
 }

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "base/clock.h"
+#include "base/size.h"
 #include "hub/hub_api.h"
 #include "hub/resolve.h"
 #include "hub/retry.h"
@@ -33,18 +34,6 @@ static bool take_etag(struct i8i_resolved *out, const char *etag)
     return true;
 }
 
-static bool take_number(uint64_t *out, const char *text)
-{
-    char *end = NULL;
-    if (text == NULL || text[0] < '0' || text[0] > '9')
-        return false;
-    const unsigned long long v = strtoull(text, &end, 10);
-    if (*end != '\0' || v > INT64_MAX)
-        return false;
-    *out = v;
-    return true;
-}
-
 void i8i_resolved_free(struct i8i_resolved *r)
 {
     free(r->url);
@@ -55,12 +44,14 @@ void i8i_resolved_free(struct i8i_resolved *r)
 static void read_answer(struct i8i_resolved *out, const struct i8i_http_response *r,
                         bool *has_etag, bool *has_size)
 {
+    const char *linked = i8i_http_header(r, "x-linked-size");
     if (!*has_etag)
         *has_etag = take_etag(out, i8i_http_header(r, "x-linked-etag"));
     if (!*has_etag && r->status == 200)
         *has_etag = take_etag(out, i8i_http_header(r, "etag"));
     if (!*has_size)
-        *has_size = take_number(&out->size, i8i_http_header(r, "x-linked-size"));
+        *has_size = linked != NULL && i8i_uint_parse(&out->size, linked, 0, INT64_MAX,
+                                                     "X-Linked-Size", NULL) == I8_OK;
     /* A redirect's Content-Length is its own. */
     if (!*has_size && r->status == 200 && r->has_content_length) {
         out->size = r->content_length;

@@ -49,18 +49,13 @@ static uint32_t random_bits(const void *who)
     return (uint32_t)(x >> 32);
 }
 
-static bool cancelled(struct i8i_http *http, const atomic_bool *cancel)
-{
-    return i8i_http_cancelled(http) || (cancel != NULL && atomic_load(cancel));
-}
-
 bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *what,
                     double retry_after_s, const atomic_bool *cancel)
 {
     const struct i8i_hub_settings *s = i8i_http_settings(http);
     const unsigned retries = i8i_http_reached(http) ? s->retries : s->first_retries;
     if (retry->failures >= retries || retry_after_s > I8I_RETRY_TOLD_MAX_S ||
-        cancelled(http, cancel))
+        i8i_http_cancelled(http, cancel))
         return false;
     retry->failures++;
     const double wait = i8i_retry_delay(retry->failures, s->retry_base_ms, retry_after_s,
@@ -70,7 +65,7 @@ bool i8i_retry_wait(struct i8i_retry *retry, struct i8i_http *http, const char *
             retries + 1, wait);
     const double end = i8i_monotonic_s() + wait;
     for (;;) {
-        if (cancelled(http, cancel))
+        if (i8i_http_cancelled(http, cancel))
             return false;
         const double left = end - i8i_monotonic_s();
         if (!(left > 0))
@@ -100,7 +95,7 @@ enum i8_status i8i_http_perform_retrying(struct i8i_http_response *r,
         const bool again = st == I8_OK ? i8i_retry_status(r->status) : r->retryable;
         if (!again ||
             !i8i_retry_wait(&retry, http, what, r->retry_after_s, request->cancel)) {
-            if (st == I8_OK && i8i_http_cancelled(http))
+            if (st == I8_OK && i8i_http_cancelled(http, NULL))
                 return i8i_fail(err, I8_ERR_CANCELLED, "cancelled");
             return st;
         }
