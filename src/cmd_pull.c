@@ -79,6 +79,8 @@ static int run(const struct arguments *args)
     struct i8_hub_pull_result result = {0};
     struct i8_error err = {0};
     uint64_t jobs = 0;
+    if (!arg_uint(&jobs, args, "jobs", 1, 64))
+        return EXIT_USAGE;
     const struct i8_hub_pull_options options = {
         .repository = arg_operand(args, 0),
         .include = arg_values(args, "include"),
@@ -87,16 +89,13 @@ static int run(const struct arguments *args)
         .local_dir = arg_value(args, "local-dir"),
         .offline = arg_given(args, "offline"),
         .verify = arg_given(args, "verify"),
+        .connections = (unsigned)jobs,
         .log = output_log(args),
         .progress = pull_progress(args),
     };
-    if (!arg_uint(&jobs, args, "jobs", 1, 64))
-        return EXIT_USAGE;
     if (options.cache_dir && options.local_dir)
         return usage_error(args, "--cache-dir and --local-dir: give one of them");
-    struct i8_hub_pull_options with_jobs = options;
-    with_jobs.connections = (unsigned)jobs;
-    const enum i8_status st = i8_hub_pull(&result, &with_jobs, &err);
+    const enum i8_status st = i8_hub_pull(&result, &options, &err);
     output_progress_done();
     int status = EXIT_DONE;
     if (st != I8_OK)
@@ -154,29 +153,25 @@ const struct command command_pull = {
     .summary = "download a repository from the Hub, resumably, every byte checked",
     .synopsis = "ORG/NAME[@REVISION]",
     .description =
-        "Fetches the files of a repository at a branch, tag or commit (main without one) "
-        "into the cache that Python's huggingface_hub uses, and prints the folder where "
-        "they are. What is there already is not fetched again, whoever put it there, and "
-        "Python finds what was pulled.\n"
+        "Fetches the files of a repository at a branch, tag or commit (main without "
+        "one) into the cache that Python's huggingface_hub uses, and prints the "
+        "folder where they are. What is there already is not fetched again, whoever "
+        "put it there, and Python finds what was pulled.\n"
         "\n"
-        "Each file is fetched over several connections and gets its name only when its "
-        "SHA-256 (or git's SHA-1, for small files) is what the Hub says. A pull that was "
-        "interrupted goes on where it was when it is run again; several at once share "
-        "the "
-        "work.\n"
+        "Each file is fetched over several connections and gets its name only when "
+        "its SHA-256 (or git's SHA-1, for small files) is what the Hub says. A pull "
+        "that was interrupted goes on where it was when it is run again; several at "
+        "once share the work.\n"
         "\n"
-        "Where a repository has the same weights in several formats, .safetensors files "
-        "are "
-        "taken, else PyTorch's .bin; --include overrides this. Patterns are those of "
-        "Python's fnmatch: '*' also matches '/', and one that ends in '/' takes all that "
-        "is "
-        "below.\n"
+        "Where a repository has the same weights in several formats, .safetensors "
+        "files are taken, else PyTorch's .bin; --include overrides this. Patterns are "
+        "those of Python's fnmatch: '*' also matches '/', and one that ends in '/' "
+        "takes all that is below.\n"
         "\n"
         "The token is read from HF_TOKEN or the file that 'hf auth login' writes; "
-        "HF_ENDPOINT, "
-        "HF_HOME, HF_HUB_CACHE, HF_TOKEN_PATH, HF_HUB_OFFLINE, HF_HUB_DISABLE_SYMLINKS "
-        "and "
-        "curl's variables for proxies and certificates are followed.",
+        "HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN_PATH, HF_HUB_OFFLINE, "
+        "HF_HUB_DISABLE_SYMLINKS and curl's variables for proxies and certificates "
+        "are followed.",
     .options = options,
     .examples = examples,
     .min_operands = 1,
