@@ -98,6 +98,29 @@ static bool is_part(const char *name, const char *stem, char owner[OWNER_MAX],
     return true;
 }
 
+void i8i_part_find(bool *found, const char *folder, const struct i8i_map *stems)
+{
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return; /* the error comes with the first partial */
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        char stem[NAME_MAX + 1];
+        const char *suffix = strstr(e->d_name, I8I_PART_SUFFIX);
+        if (suffix == NULL)
+            continue;
+        (void)snprintf(stem, sizeof stem, "%.*s", (int)(suffix - e->d_name), e->d_name);
+        size_t index = i8i_map_get(stems, stem);
+        char *owner = strrchr(stem, '.');
+        if (index == I8I_MAP_NONE && owner != NULL) {
+            *owner = '\0';
+            index = i8i_map_get(stems, stem);
+        }
+        if (index != I8I_MAP_NONE)
+            found[index] = true;
+    }
+    (void)closedir(dir);
+}
+
 /* ---- taking over ---- */
 
 static bool owner_is_dead(const char *owner)

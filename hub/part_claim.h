@@ -10,7 +10,7 @@
 #ifndef I8I_HUB_PART_CLAIM_H
 #define I8I_HUB_PART_CLAIM_H
 
-#include "base/error.h"
+#include "base/map.h"
 #include <stdbool.h>
 
 /* The partial's path. `pull` tells the pulls of one process apart (i8i_part_owner). NULL
@@ -18,6 +18,11 @@
 char *i8i_part_path(const char *folder, const char *stem, bool exact_locks,
                     unsigned pull) I8I_MUST_CHECK;
 unsigned i8i_part_owner(void); /* another number each time */
+/* One look at the folder for many files: stems → index; found[index] is set (and no other
+ * changed) where a partial, of whatever owner, or its journal lies. Where locks are exact
+ * what is not there now will have no other name than part_path and its journal's: neither
+ * i8i_part_claim nor i8i_part_remove_all, which look through the folder, is needed. */
+void i8i_part_find(bool *found, const char *folder, const struct i8i_map *stems);
 /* With the lock held: makes `part_path` what there is of the file, if anything, taking
  * over what a dead run left. *busy: somebody else is at it, ask again later. */
 enum i8_status i8i_part_claim(const char *part_path, const char *stem, bool exact_locks,

@@ -27,7 +27,8 @@ struct fetch {
     struct i8i_pull *p;
     struct job *jobs;
     size_t count;
-    size_t *next; /* of each entry: the next one with the same content, or NO_ENTRY */
+    bool *left_over; /* of each job: somebody else's partial may lie there */
+    size_t *next;    /* of each entry: the next one with the same content, or NO_ENTRY */
     struct i8i_download_file *files;
     struct i8_hub_running *running; /* scratch for the progress sink */
     double touched_s;
@@ -74,7 +75,7 @@ static enum i8_status begin(void *ctx, size_t index, enum i8i_download_begin *an
     enum i8_status st = i8i_cache_lock_try(&j->lock, &taken, j->lock_path, err);
     if (st == I8_OK && taken)
         st = is_there(x, j, &there, err);
-    if (st == I8_OK && taken && !there)
+    if (st == I8_OK && taken && !there && x->left_over[index])
         st = i8i_part_claim(j->part, j->stem, x->p->store.exact_locks, &busy, err);
     if (st == I8_OK && taken && !busy)
         *answer = there ? I8I_BEGIN_HAVE : I8I_BEGIN_FETCH;
@@ -104,7 +105,7 @@ static enum i8_status done(void *ctx, size_t index, struct i8_error *err)
             e->from_network = true;
         }
     }
-    if (st == I8_OK)
+    if (st == I8_OK && x->left_over[index])
         i8i_part_remove_all(j->part, j->stem);
     i8i_cache_lock_release(&j->lock);
     i8i_log(x->p->log, I8_LOG_DEBUG, "fetched %s", file_of(x, index)->path);
@@ -248,6 +249,24 @@ static enum i8_status make_jobs(struct fetch *x, struct i8_error *err)
     return st;
 }
 
+/* With many small files a look through the folder for each takes longer than the rest. */
+static enum i8_status find_left_over(struct fetch *x, struct i8_error *err)
+{
+    struct i8i_map stems;
+    const bool exact = x->p->store.exact_locks;
+    enum i8_status st = I8_OK;
+    i8i_map_init(&stems);
+    for (size_t i = 0; st == I8_OK && i < x->count; i++) {
+        x->left_over[i] = !exact;
+        if (exact)
+            st = i8i_map_add(&stems, x->jobs[i].stem, i, NULL, err);
+    }
+    if (st == I8_OK && exact)
+        i8i_part_find(x->left_over, x->p->store.temp, &stems);
+    i8i_map_free(&stems);
+    return st;
+}
+
 static void free_fetch(struct fetch *x)
 {
     for (size_t i = 0; i < x->count; i++) {
@@ -259,6 +278,7 @@ static void free_fetch(struct fetch *x)
         free(j->lock_path);
     }
     free(x->jobs);
+    free(x->left_over);
     free(x->next);
     free(x->files);
     free(x->running);
@@ -269,11 +289,15 @@ static enum i8_status fetch_once(struct i8i_pull *p, struct i8_error *err)
     const size_t n = p->chosen.count;
     struct fetch x = {.p = p,
                       .jobs = i8i_calloc(n, sizeof *x.jobs),
+                      .left_over = i8i_calloc(n, sizeof *x.left_over),
                       .next = i8i_calloc(n, sizeof *x.next),
                       .files = i8i_calloc(n, sizeof *x.files),
                       .running = i8i_calloc(n, sizeof *x.running)};
-    enum i8_status st =
-        x.jobs && x.next && x.files && x.running ? make_jobs(&x, err) : i8i_nomem(err);
+    enum i8_status st = x.jobs && x.left_over && x.next && x.files && x.running
+                            ? make_jobs(&x, err)
+                            : i8i_nomem(err);
+    if (st == I8_OK)
+        st = find_left_over(&x, err);
     if (st == I8_OK && x.count > 0) {
         const struct i8i_download_request request = {.repo = &p->repo,
                                                      .commit = p->store.commit,

@@ -604,6 +604,26 @@ START_TEST(finished_partials_leave_nothing)
 }
 END_TEST
 
+START_TEST(one_look_finds_the_partials_of_many)
+{
+    static const char *const stems[] = {"a", "b", "c", "a.d", "e", "f"};
+    bool found[6] = {false};
+    struct i8i_map map;
+    put("a.12345678-99-0-0.int8part", "x");
+    put("b.int8part", "x");
+    put("c", "x");
+    put("a.d.12345678-99-0-0.int8part.journal.part", "x");
+    put("e.int8part.journal", "x");
+    put("ff.int8part", "x");
+    i8i_map_init(&map);
+    for (size_t i = 0; i < 6; i++)
+        ck_assert_int_eq(i8i_map_add(&map, stems[i], i, NULL, NULL), I8_OK);
+    i8i_part_find(found, dir, &map);
+    i8i_map_free(&map);
+    ck_assert(found[0] && found[1] && !found[2] && found[3] && found[4] && !found[5]);
+}
+END_TEST
+
 /* ---- a folder of the user's ---- */
 
 static struct i8i_store store;
@@ -734,7 +754,7 @@ int main(void)
          {with_exact_locks_a_partial_is_taken_at_once,
           without_them_only_from_the_dead_or_quiet,
           a_dead_process_of_this_machine_is_known, another_pull_of_this_process_is_alive,
-          finished_partials_leave_nothing, NULL}},
+          finished_partials_leave_nothing, one_look_finds_the_partials_of_many, NULL}},
         {"local folder",
          {a_local_folder_has_pythons_metadata, metadata_hold_until_the_file_changes,
           what_the_cache_has_is_copied, the_stored_commit_is_found_if_there_is_one,
