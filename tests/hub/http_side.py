@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 CHUNK = 256 << 10
+SETTLED = "/-/settled"  # answered when the log has all that was asked for before
 
 
 class Request:
@@ -45,6 +46,15 @@ class Log:
     def begin(self, request):
         with self.lock:
             self.running.add(request)
+
+    def settle(self, repo=None):
+        """Until all requests (for this repository) have ended, whose sender is gone: one may
+        have its answer before the log has the request."""
+        while True:
+            with self.lock:
+                if not any(repo in (None, r.repo) for r in self.running):
+                    return
+            time.sleep(0.005)
 
     def end(self, request):
         with self.lock:
@@ -89,6 +99,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        if self.path == SETTLED:
+            self.state.log.settle()
+            self.send_response(204)
+            self.end_headers()
+            return
         request = self.request_now = Request(self.command, self.path, self.headers)
         self.state.log.begin(request)
         length = int(self.headers.get("Content-Length") or 0)

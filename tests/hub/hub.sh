@@ -48,13 +48,21 @@ no_faults() {
     rm -f hub-work/faults
 }
 
+# Until the log has all requests that were sent: their sender may be quicker.
+settle_requests() {
+    "$hub_python" -c 'import sys, urllib.request
+urllib.request.urlopen(sys.argv[1] + "/-/settled").close()' "$HF_ENDPOINT"
+}
+
 # requests EXPRESSION: a Python expression over the list of requests r so far
 requests() {
+    settle_requests
     "$hub_python" -c 'import json, sys
 r = [json.loads(line) for line in open("hub-work/log")]
 print(eval(sys.argv[1]))' "$1"
 }
 
 forget_requests() {
+    settle_requests
     : >hub-work/log
 }

@@ -90,10 +90,11 @@ class HubHandler(Handler):
         if "huge" in faults:
             self.huge(faults["huge"].get("bytes", 1 << 30))
             return
+        # Before the files are looked at, which may take long: another request may come.
+        main = self.main_of(request, faults)
         repo = self.repository(request, name)
         if not repo:
             return
-        main = self.main_of(request, faults)
         rev = unquote(rest[1]) if len(rest) > 1 else "main"
         revision = repo.revision(rev, main)
         if not revision:
@@ -193,10 +194,10 @@ class HubHandler(Handler):
         path = unquote("/".join(parts[at + 2:]), errors="surrogateescape")
         self.enter_as(request, name, path)
         faults = self.spoil_as(request, "resolve", name, path)
+        main = self.main_of(request, faults)
         repo = self.repository(request, name)
         if not repo:
             return
-        main = self.main_of(request, faults)
         if repo.settings.get("gated") and not repo.readable(request.token):
             self.error(403 if request.token else 401, "GatedRepo",
                        f"Access to model {name} is restricted. You must have access to it "

@@ -13,7 +13,6 @@ of a piece that the journal had as complete is asked for again. I8_TOOL names th
 """
 import argparse
 import filecmp
-import json
 import os
 import random
 import shutil
@@ -34,23 +33,6 @@ FAULTS = [{"fault": f, "probability": 0.04, "seed": n, **more} for n, (f, more) 
     ("status", {"on": "cdn", "code": 429, "headers": {"Retry-After": "1"}}),
     ("status", {"on": "cdn", "code": 403}),
     ("expires", {"seconds": 1})])]
-
-
-def journalled(cache):
-    """{hash: ranges of bytes} that the journals in a cache say are there."""
-    done, blobs = {}, os.path.join(pulled.repository_folder(cache, REPO), "blobs")
-    for name in os.listdir(blobs) if os.path.isdir(blobs) else []:
-        if not name.endswith(".journal"):
-            continue
-        with open(os.path.join(blobs, name), "rb") as f:
-            head, _, states = f.read().partition(b"\n")
-        head = json.loads(head)
-        piece, size = head["piece"], head["size"]
-        for i, state in enumerate(states.rstrip(b"\n")):
-            if chr(state) in "ws":
-                done.setdefault(head["hash"], []).append(
-                    (i * piece, min((i + 1) * piece, size) - 1))
-    return done
 
 
 class Round:
@@ -75,11 +57,6 @@ class Round:
         started.kill()
         r = started.wait()
         return r if r.status == 0 else None
-
-    def settle(self):
-        """Until the stand-in has noticed who is gone."""
-        while self.s.hub.log.running:
-            time.sleep(0.005)
 
     def asked_again(self, done, since):
         """A request since that many for a byte that was there."""
@@ -132,13 +109,13 @@ class Stress:
         within = self.seconds
         while True:
             run = now.killed(within)
-            now.settle()
+            self.hub.log.settle()
             again = now.asked_again(done, since)
             assert not again, again
             if run:
                 break
             self.kills += 1
-            done, since = journalled(now.cache), len(self.hub.log.records)
+            done, since = pulled.journalled(now.cache, REPO), len(self.hub.log.records)
             self.kept += sum(b - a + 1 for ranges in done.values() for a, b in ranges)
             within *= 1.5
         now.check(run)
@@ -158,8 +135,12 @@ class Stress:
         victim.kill()
         victim.wait()
         self.kills += 1
-        now.check(other.wait())
-        now.settle()
+        run = other.wait()
+        assert run.status == 0, run
+        # The victim may have died after the other had cleared up: a temporary file stays
+        # until somebody comes by.
+        now.check(now.start().wait())
+        self.hub.log.settle()
         self.sent += sum(r["sent"] for r in self.hub.log.records if r["on"] == "cdn")
 
     def calibrate(self):

@@ -2,6 +2,7 @@
 """Makes repositories, runs `int8tool pull`, and looks at what it leaves behind: shared by
 the tests of faults, of kills, and by others that need a look into a cache."""
 import hashlib
+import json
 import os
 import random
 import re
@@ -62,9 +63,9 @@ class Run:
 def environment(endpoint, home, **more):
     """The caller's, less what must not decide anything; more: over all of it."""
     env = {k: v for k, v in os.environ.items() if k not in UNSET}
-    timeout = "10" if SANITIZED else "2"
+    # Some tests wait for the end of the former, none for that of the latter.
     env.update(HF_ENDPOINT=endpoint, HF_HOME=home, LC_ALL="C.UTF-8",
-               HF_HUB_DOWNLOAD_TIMEOUT=timeout, HF_HUB_ETAG_TIMEOUT=timeout)
+               HF_HUB_DOWNLOAD_TIMEOUT="10" if SANITIZED else "2", HF_HUB_ETAG_TIMEOUT="10")
     env.update(more)
     return env
 
@@ -134,6 +135,23 @@ def run(command, env, cwd=None, timeout=TIMEOUT):
 
 def repository_folder(cache, repo):
     return os.path.join(cache, "models--" + repo.replace("/", "--"))
+
+
+def journalled(cache, repo):
+    """{hash: ranges of bytes} that the journals in a cache say are there."""
+    done, blobs = {}, os.path.join(repository_folder(cache, repo), "blobs")
+    for name in os.listdir(blobs) if os.path.isdir(blobs) else []:
+        if not name.endswith(".journal"):
+            continue
+        with open(os.path.join(blobs, name), "rb") as f:
+            head, _, states = f.read().partition(b"\n")
+        head = json.loads(head)
+        piece, size = head["piece"], head["size"]
+        for i, state in enumerate(states.rstrip(b"\n")):
+            if chr(state) in "ws":
+                done.setdefault(head["hash"], []).append(
+                    (i * piece, min((i + 1) * piece, size) - 1))
+    return done
 
 
 def cache_faults(cache, repo, complete):

@@ -68,7 +68,8 @@ class Repository:
 
 class Repositories:
     """All repositories below a folder, read anew at each question so that tests may change
-    files while the stand-in runs (unless static); digests are kept by size and time."""
+    files while the stand-in runs (unless static); digests are kept by inode, size and time,
+    so that links to one file are hashed once."""
 
     def __init__(self, root, static=False):
         self.root = os.path.abspath(root)
@@ -133,7 +134,7 @@ class Repositories:
 
     def _hash(self, disk, path, unhashed):
         st = os.stat(disk)
-        key = (disk, st.st_size, st.st_mtime_ns, unhashed)
+        key = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, unhashed and path)
         with self._lock:
             if key not in self._digests:
                 sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % st.st_size)

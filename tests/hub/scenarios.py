@@ -225,15 +225,14 @@ def resumes(case):
     b.hub.rules.add([{"fault": "status", "code": 404, "on": "cdn", "at": last, "repo": repo,
                       "skip": 0}, {"fault": "delay", "seconds": 1, "on": "cdn", "at": last,
                                    "repo": repo}])
-    case.fails(case.pull(repo), f"*{MODEL}*", repo)
-    done = [r["range"] for r in b.records(repo, "cdn")
-            if r["status"] == 206 and r["sent"] == r["range"][1] - r["range"][0] + 1]
-    before = len(b.hub.log.records)
+    done = []
+    while not done:  # on a machine that is very busy the failure may come first
+        case.fails(case.pull(repo), f"*{MODEL}*", repo)
+        done = sum(pulled.journalled(case.cache, repo).values(), [])
+    before = len(b.records(repo, "cdn"))
     b.hub.rules.remove(repo)
     case.ends_well(case.pull(repo), repo)
-    later = [r for r in b.hub.log.records[before:] if r["repo"] == repo]
-    assert done, "the first run completed no range: nothing is shown"
-    again = overlapping(done, [r for r in later if r["on"] == "cdn"])
+    again = overlapping(done, b.records(repo, "cdn")[before:])
     assert not again, f"fetched again: {again['range']}, of {done}"
 
 
@@ -270,9 +269,11 @@ def two_at_once(case):
 def two_at_once_and_one_is_killed(case):
     b = case.bench
     repo = b.repository(case.name)
-    b.hub.rules.add([{"fault": "slow", "rate": 8 << 20, "repo": repo}])
+    # So slow that the first is in the middle of it, however late it is killed.
+    b.hub.rules.add([{"fault": "slow", "rate": 1 << 19, "repo": repo}])
     first = case.start(repo)
-    time.sleep(0.3)
+    while not b.hub.sent(repo, "cdn"):
+        time.sleep(0.01)
     second = case.start(repo)
     time.sleep(0.3)
     first.kill()

@@ -58,6 +58,7 @@ class Bench:
         return at
 
     def records(self, repo, on=None):
+        self.hub.log.settle(repo)
         return [r for r in self.hub.log.records
                 if r["repo"] == repo and (on is None or r["on"] == on)]
 

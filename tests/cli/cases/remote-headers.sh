@@ -84,8 +84,11 @@ HF_ENDPOINT=http://127.0.0.1:9 HF_HUB_ETAG_TIMEOUT=1 \
     refuses 1 "no/such: no such file or directory; as a Hub repository: *" int8tool plan no/such
 
 # Only headers are fetched: a range a shard, config.json and the index.
+# Late answers, so that there are several at once on any machine.
 forget_requests
+faults '[{"fault": "delay", "seconds": 0.3, "on": "cdn"}]'
 same plan --json org/big
+no_faults
 shards=$(ls root/org/big | grep -c 'safetensors$')
 [ "$shards" -gt 20 ] || fail "only $shards shards"
 [ "$(requests 'sum(x["on"] == "cdn" for x in r)')" -eq "$shards" ] || fail "more than a range a shard"
