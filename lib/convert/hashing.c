@@ -87,7 +87,7 @@ bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job, bool outp
         /* A file of no bytes has a digest, too. */
         const uint64_t left = s->bytes - s->position;
         if ((left <= more_than && more_than > 0) ||
-            (best && left <= best->bytes - best->position))
+            (best && (h->in_order || left <= best->bytes - best->position)))
             continue;
         const uint64_t end = up_to(ctx, s->output, s->file);
         /* Tensors of a .bin may share bytes: reading can come back to an earlier place.
@@ -142,10 +142,14 @@ uint64_t i8i_hashing_lag(const struct i8i_hashing *h, size_t file, uint64_t posi
     uint64_t lag = 0;
     for (size_t i = 0; i < h->count; i++) {
         const struct i8i_hash_stream *s = &h->streams[i];
-        if (s->output || s->done || s->file > file)
+        if (s->output || s->file > file)
             continue;
         const uint64_t read = s->file < file || position > s->bytes ? s->bytes : position;
-        lag += read > s->position ? read - s->position : 0;
+        const uint64_t hashed = s->done ? s->bytes : s->position;
+        if (h->in_order && lag > 0)
+            lag += read; /* whatever was hashed of it: it lies behind that */
+        else
+            lag += read > hashed ? read - hashed : 0;
     }
     return lag;
 }

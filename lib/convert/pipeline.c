@@ -102,7 +102,7 @@ static uint64_t place_of(const struct i8i_convert_plan *p, size_t index, uint64_
     return before + piece->source_offset + piece_bytes(piece, unit);
 }
 
-/* Bytes of source that have been read and are not hashed. */
+/* How far hashing is behind reading. */
 static uint64_t hashing_lag(const struct pipeline *l)
 {
     if (i8i_worklist_is_empty(&l->list))
@@ -302,6 +302,7 @@ static enum i8_status fit_window(struct pipeline *l, unsigned jobs, struct i8_er
     const uint64_t item = i8i_window_item(l->window, jobs);
     l->item_bytes = l->item_bytes < item ? l->item_bytes : item;
     l->hashing.part_bytes = i8i_window_hash_part(l->window);
+    l->hashing.in_order = true; /* the end of a file leaves the window before the next */
     l->jobs = jobs;
     l->reading = i8i_calloc(jobs, sizeof *l->reading);
     if (l->reading == NULL)
