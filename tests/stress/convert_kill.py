@@ -28,6 +28,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 MPI_RANKS = 4
+LONGEST_S = 900  # a run that takes longer hangs
+MPIRUN_IDLE_S = 20  # without a living rank
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                    OMPI_MCA_rmaps_base_oversubscribe="1")
 
@@ -46,6 +48,7 @@ class Bench:
         self.tool, self.folder = tool, folder
         self.model, self.reference = folder / "model", folder / "reference"
         self.random = random.Random(seed)
+        self.mpirun_hung = 0
         subprocess.run([sys.executable, "-B", HERE / "../tools/make_checkpoint.py", "--big",
                         str(size), self.model], check=True)
         # Several shards, so that renaming them takes time, too.
@@ -99,11 +102,28 @@ class Bench:
                     os.kill(target, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        said = process.communicate()[1]
+        said = self.end_of(process, command)
         if process.returncode == 0:
             return True
         check(process.returncode == -signal.SIGKILL or victim, f"{command}: {said}")
         return False
+
+    def end_of(self, process, command):
+        """Waits for the process and returns what it said. Open MPI's mpirun (4.1.4 with PMIx
+        4.2.2) now and then locks itself up in PMIx_server_finalize when a rank was killed: it
+        is helped out, once none of its ranks is alive."""
+        idle_s = 0
+        for _ in range(LONGEST_S):
+            try:
+                return process.communicate(timeout=1)[1]
+            except subprocess.TimeoutExpired:
+                alive = children(process.pid, pathlib.Path(self.tool).name)
+                idle_s = idle_s + 1 if command[0] == "mpirun" and not alive else 0
+                if idle_s == MPIRUN_IDLE_S:
+                    self.mpirun_hung += 1
+                    process.kill()
+        process.kill()
+        raise Failure(f"{command}: hangs")
 
 
 def children(pid, name):
@@ -117,7 +137,8 @@ def children(pid, name):
         if not entry.name.isdigit():
             continue
         comm, rest = fields[fields.index("(") + 1:].rsplit(")", 1)
-        if int(rest.split()[1]) == pid and comm == name:
+        state, parent = rest.split()[:2]
+        if int(parent) == pid and comm == name and state != "Z":
             found.append(int(entry.name))
     return found
 
@@ -275,6 +296,8 @@ def main():
             shutil.rmtree(out)
         print(f"{name}: {rounds} conversions, stopped {sum(stops)} times (at most {max(stops)} "
               "in one), all bytes equal", flush=True)
+    if bench.mpirun_hung:
+        print(f"mpirun itself hung {bench.mpirun_hung} times, without a living rank")
     return 0
 
 
