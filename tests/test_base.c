@@ -163,7 +163,11 @@ START_TEST(map_finds_what_was_added)
     struct i8i_map m;
     i8i_map_init(&m);
     ck_assert_uint_eq(i8i_map_get(&m, "x"), I8I_MAP_NONE);
+    if (_i == 1)
+        ck_assert_int_eq(i8i_map_reserve(&m, N, NULL), I8_OK);
     for (size_t i = 0; i < N; i++) {
+        if (_i == 2 && i % 1000 == 0) /* also less than there is */
+            ck_assert_int_eq(i8i_map_reserve(&m, i / 2 + 500, NULL), I8_OK);
         size_t before;
         snprintf(keys[i], sizeof keys[i], "layer.%zu", i);
         ck_assert_int_eq(i8i_map_add(&m, keys[i], i, &before, NULL), I8_OK);
@@ -176,6 +180,9 @@ START_TEST(map_finds_what_was_added)
         ck_assert_uint_eq(i8i_map_get(&m, keys[i]), i);
     ck_assert_uint_eq(m.count, N);
     ck_assert_uint_eq(i8i_map_get(&m, "layer"), I8I_MAP_NONE);
+    struct i8_error err = {0};
+    ck_assert_int_eq(i8i_map_reserve(&m, SIZE_MAX, &err), I8_ERR_NOMEM);
+    ck_assert_uint_eq(i8i_map_get(&m, "layer.7"), 7);
     i8i_map_free(&m);
 }
 END_TEST
@@ -579,7 +586,7 @@ int main(void)
     tcase_add_test(t, buffer_stops_at_its_cap);
     tcase_add_test(t, allocation_is_checked);
     tcase_add_test(t, arena_keeps_things_apart);
-    tcase_add_test(t, map_finds_what_was_added);
+    tcase_add_loop_test(t, map_finds_what_was_added, 0, 3);
     tcase_add_test(t, sizes_are_read);
     tcase_add_test(t, numbers_are_read);
     tcase_add_test(t, sizes_are_written);

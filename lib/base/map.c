@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Open addressing with linear probing at a load of at most 3/4. The hash is
- * SipHash-1-3 with a random seed a map: names come from files, and with a fixed hash a
- * crafted file could put all of them into one chain.
+ * Open addressing with linear probing at a load of at most 3/4, over slots of 8 bytes;
+ * keys and values stand in a list of their own, in the order in which they came. Where
+ * there are a million names, a look-up misses the caches for its slot, but for its entry
+ * only if its neighbours were not looked up just before.
+ *
+ * The hash is SipHash-1-3 with a random seed a map: names come from files, and with a
+ * fixed hash a crafted file could put all of them into one chain.
  */
 #include "config.h"
 
@@ -14,9 +18,16 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define MIN_SLOTS 16
+#define MAX_SLOTS ((uint64_t)1 << 32) /* as many as 32 bits of hash can tell apart */
+
 struct i8i_map_slot {
-    const char *key; /* NULL: free */
-    uint64_t hash;
+    uint32_t hash;
+    uint32_t entry; /* counted from 1; 0: free */
+};
+
+struct i8i_map_entry {
+    const char *key;
     size_t value;
 };
 
@@ -39,7 +50,7 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-static uint64_t hash_key(const char *key, uint64_t seed)
+static uint32_t hash_key(const char *key, uint64_t seed)
 {
     const uint64_t k0 = seed, k1 = seed ^ 0x9e3779b97f4a7c15u;
     uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
@@ -47,7 +58,10 @@ static uint64_t hash_key(const char *key, uint64_t seed)
     const size_t n = strlen(key);
     for (size_t i = 0; i <= n; i += 8) {
         uint64_t word = 0;
-        memcpy(&word, key + i, n - i < 8 ? n - i : 8);
+        if (n - i >= 8)
+            memcpy(&word, key + i, 8); /* one load: not worth a call */
+        else
+            memcpy(&word, key + i, n - i);
         if (n - i < 8)
             word |= (uint64_t)n << 56;
         v[3] ^= word;
@@ -58,7 +72,7 @@ static uint64_t hash_key(const char *key, uint64_t seed)
     sip_round(v);
     sip_round(v);
     sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return (uint32_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
 }
 
 void i8i_map_init(struct i8i_map *m)
@@ -75,49 +89,74 @@ void i8i_map_init(struct i8i_map *m)
 void i8i_map_free(struct i8i_map *m)
 {
     free(m->slots);
+    free(m->entries);
     *m = (struct i8i_map){.seed = m->seed};
 }
 
 /* The slot that holds the key, or the free one where it belongs. */
-static struct i8i_map_slot *find(const struct i8i_map *m, const char *key, uint64_t hash)
+static struct i8i_map_slot *find(const struct i8i_map *m, const char *key, uint32_t hash)
 {
-    const size_t mask = m->capacity - 1;
+    const size_t mask = m->n_slots - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
         struct i8i_map_slot *s = &m->slots[i];
-        if (s->key == NULL || (s->hash == hash && strcmp(s->key, key) == 0))
+        if (s->entry == 0 ||
+            (s->hash == hash && strcmp(m->entries[s->entry - 1].key, key) == 0))
             return s;
     }
 }
 
-static bool enlarge(struct i8i_map *m)
+/* Moves the entries' slots, which are known to differ, into a table of n slots. */
+static bool rehash(struct i8i_map *m, size_t n)
 {
-    if (m->capacity > SIZE_MAX / 2)
+    struct i8i_map_slot *slots = i8i_calloc(n, sizeof *slots);
+    if (slots == NULL)
         return false;
-    struct i8i_map bigger = *m;
-    bigger.capacity = m->capacity == 0 ? 16 : m->capacity * 2;
-    bigger.slots = i8i_calloc(bigger.capacity, sizeof *bigger.slots);
-    if (bigger.slots == NULL)
-        return false;
-    for (size_t i = 0; i < m->capacity; i++)
-        if (m->slots[i].key != NULL)
-            *find(&bigger, m->slots[i].key, m->slots[i].hash) = m->slots[i];
+    for (size_t i = 0; i < m->n_slots; i++) {
+        if (m->slots[i].entry == 0)
+            continue;
+        size_t to = m->slots[i].hash & (n - 1);
+        while (slots[to].entry != 0)
+            to = (to + 1) & (n - 1);
+        slots[to] = m->slots[i];
+    }
     free(m->slots);
-    *m = bigger;
+    m->slots = slots;
+    m->n_slots = n;
     return true;
+}
+
+/* Room for `count` entries in slots; in the list it comes as it is needed. */
+static bool make_room(struct i8i_map *m, size_t count)
+{
+    uint64_t n = m->n_slots == 0 ? MIN_SLOTS : m->n_slots;
+    while (n < MAX_SLOTS && n / 4 * 3 < count)
+        n *= 2;
+    if (n / 4 * 3 < count || n > SIZE_MAX)
+        return false;
+    return n == m->n_slots || rehash(m, (size_t)n);
+}
+
+enum i8_status i8i_map_reserve(struct i8i_map *m, size_t count, struct i8_error *err)
+{
+    if (!make_room(m, count) ||
+        !i8i_grow(&m->entries, &m->capacity, count, sizeof *m->entries))
+        return i8i_nomem(err);
+    return I8_OK;
 }
 
 enum i8_status i8i_map_add(struct i8i_map *m, const char *key, size_t value,
                            size_t *existing, struct i8_error *err)
 {
-    if (m->count >= m->capacity / 4 * 3 && !enlarge(m))
+    if (!make_room(m, m->count + 1) ||
+        !i8i_grow(&m->entries, &m->capacity, m->count + 1, sizeof *m->entries))
         return i8i_nomem(err);
-    const uint64_t hash = hash_key(key, m->seed);
+    const uint32_t hash = hash_key(key, m->seed);
     struct i8i_map_slot *s = find(m, key, hash);
     if (existing != NULL)
-        *existing = s->key != NULL ? s->value : I8I_MAP_NONE;
-    if (s->key == NULL) {
-        *s = (struct i8i_map_slot){.key = key, .hash = hash, .value = value};
-        m->count++;
+        *existing = s->entry != 0 ? m->entries[s->entry - 1].value : I8I_MAP_NONE;
+    if (s->entry == 0) {
+        m->entries[m->count++] = (struct i8i_map_entry){.key = key, .value = value};
+        *s = (struct i8i_map_slot){.hash = hash, .entry = (uint32_t)m->count};
     }
     return I8_OK;
 }
@@ -127,5 +166,5 @@ size_t i8i_map_get(const struct i8i_map *m, const char *key)
     if (m->count == 0)
         return I8I_MAP_NONE;
     const struct i8i_map_slot *s = find(m, key, hash_key(key, m->seed));
-    return s->key != NULL ? s->value : I8I_MAP_NONE;
+    return s->entry != 0 ? m->entries[s->entry - 1].value : I8I_MAP_NONE;
 }
