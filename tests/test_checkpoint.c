@@ -116,6 +116,12 @@ static const struct {
     {"{\"weight_map\":{\"a\":\"s3.safetensors\"}}",
      "tensor 'a': its file 's3.safetensors' does not exist"},
     {"{\"weight_map\":{\"a\":\"" S1 "\",\"a\":\"" S1 "\"}}", "\"a\" appears twice"},
+    {"{\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S1 "\",\"\\u0061\":\"" S1
+     "\",\"c\":\"" S2 "\"}}",
+     "\"a\" appears twice"},
+    {"{\"weight_map\":{\"a\":\"" S1 "\"},\"weight_map\":{}}",
+     "\"weight_map\" appears twice"},
+    {"{\"metadata\":{\"x\":1,\"x\":2},\"weight_map\":{}}", "\"x\" appears twice"},
     {"{\"weight_map\":{\"a\":\"" S1 "\",\"c\":\"" S2 "\"}}",
      "tensor 'b' of " S1 " is not in the index"},
     {"{\"weight_map\":{\"a\":\"" S1 "\",\"b\":\"" S1 "\",\"c\":\"" S2 "\",\"d\":\"" S2

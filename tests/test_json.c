@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "base/json.h"
+#include "base/json_reader.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -192,19 +192,27 @@ START_TEST(writes)
 }
 END_TEST
 
-static enum i8_status add_member(void *ctx, const char *key, i8i_json **value,
-                                 struct i8_error *err)
+static struct i8i_json_reader reader(const char *text)
 {
-    struct i8i_json_writer *w = ctx;
-    if (strcmp(key, "stop") == 0)
-        return i8i_fail(err, I8_ERR_CANCELLED, "stopped");
-    i8i_jw_key(w, key);
-    i8i_jw_node(w, *value);
-    if (strcmp(key, "kept") == 0) {
-        i8i_json_free(*value);
-        *value = NULL;
+    struct i8i_json_reader r;
+    ck_assert_int_eq(i8i_json_reader_init(&r, text, strlen(text), "t", NULL), I8_OK);
+    return r;
+}
+
+/* Copies an object's members: keys unescaped, values as they stand. */
+static void copy_members(struct i8i_json_writer *w, struct i8i_json_reader *r)
+{
+    struct i8i_json_text key;
+    struct i8i_buffer b;
+    i8i_buffer_init(&b, 100);
+    while (i8i_json_next_member(r, &key)) {
+        i8i_json *value;
+        ck_assert_int_eq(i8i_json_read_value(&value, r, "t", NULL), I8_OK);
+        i8i_jw_key(w, i8i_json_unescape(&b, key));
+        i8i_jw_node(w, value);
+        i8i_json_free(value);
     }
-    return I8_OK;
+    i8i_buffer_free(&b);
 }
 
 START_TEST(members_one_by_one)
@@ -216,31 +224,79 @@ START_TEST(members_one_by_one)
         {"{\"a\":1.0,\"b\":[1,{\"x\":1e3}]}", "\"a\":1.0,\"b\":[1,{\"x\":1e3}]"},
         {"\n{ \"}\\\",{\" : \"]}\\\\\" , \"\\u0061\" :-0 , \"kept\": null }\n",
          "\"}\\\",{\":\"]}\\\\\",\"a\":-0,\"kept\":null"},
+        {"{\"\\ud83d\\ude00\\u00e9\":[],\"\":{},\"\\t\\/\":true}",
+         "\"\xf0\x9f\x98\x80\xc3\xa9\":[],\"\":{},\"\\t/\":true"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct i8i_json_reader r = reader(rows[i].text), skipping = r;
         struct i8i_json_writer w;
         i8i_jw_init(&w, false);
         i8i_buffer_puts(&w.buffer, "");
-        ck_assert_int_eq(i8i_json_each_member(rows[i].text, strlen(rows[i].text), "t",
-                                              add_member, &w, NULL),
-                         I8_OK);
+        ck_assert(!i8i_json_enter_array(&r) && i8i_json_enter_object(&r));
+        copy_members(&w, &r);
         ck_assert_str_eq(w.buffer.data, rows[i].members);
+        i8i_json_skip(&skipping);
+        ck_assert_ptr_eq(skipping.at, r.at);
         i8i_jw_free(&w);
     }
-    struct i8i_json_writer w;
+    struct i8i_json_reader r;
+    struct i8i_json_text key;
     struct i8_error err = {0};
-    i8i_jw_init(&w, false);
-    ck_assert_int_eq(i8i_json_each_member("{\"a\":1,\"stop\":2,\"c\":3}", 22, "t",
-                                          add_member, &w, &err),
-                     I8_ERR_CANCELLED);
-    ck_assert_str_eq(w.buffer.data, "\"a\":1");
-    ck_assert_int_eq(i8i_json_each_member("[]", 2, "t", add_member, &w, &err),
-                     I8_ERR_DATA);
-    ck_assert_str_eq(err.message, "t: expected a JSON object");
-    ck_assert_int_eq(
-        i8i_json_each_member("{\"a\":{\"b\":1,\"b\":2}}", 19, "t", add_member, &w, &err),
-        I8_ERR_DATA);
-    i8i_jw_free(&w);
+    i8i_json *value;
+    ck_assert_int_eq(i8i_json_reader_init(&r, "{\"a\":1,}", 8, "t", &err), I8_ERR_DATA);
+    r = reader("{\"a\":{\"b\":1,\"b\":2}}");
+    ck_assert(i8i_json_enter_object(&r) && i8i_json_next_member(&r, &key));
+    ck_assert_int_eq(i8i_json_read_value(&value, &r, "t", &err), I8_ERR_DATA);
+    ck_assert_str_eq(err.message, "t: the key \"b\" appears twice in an object");
+}
+END_TEST
+
+START_TEST(reads_values_of_their_kind_only)
+{
+    static const struct {
+        const char *text;
+        uint64_t value; /* UINT64_MAX: not such a number */
+    } numbers[] = {
+        {"0", 0},
+        {"-0", 0},
+        {"7 ", 7},
+        {"9007199254740992", (uint64_t)1 << 53},
+        {"9007199254740993", UINT64_MAX},
+        {"18446744073709551617", UINT64_MAX},
+        {"-1", UINT64_MAX},
+        {"1.0", UINT64_MAX},
+        {"1e3", UINT64_MAX},
+        {"0E0", UINT64_MAX},
+        {"\"1\"", UINT64_MAX},
+        {"[1]", UINT64_MAX},
+        {"null", UINT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct i8i_json_reader r = reader(numbers[i].text), at = r;
+        uint64_t v;
+        ck_assert_int_eq(i8i_json_read_u64(&r, &v), numbers[i].value != UINT64_MAX);
+        if (r.at == at.at)
+            i8i_json_skip(&r);
+        else
+            ck_assert_uint_eq(v, numbers[i].value);
+        while (r.at < r.end && *r.at == ' ')
+            r.at++;
+        ck_assert_ptr_eq(r.at, r.end);
+    }
+    struct i8i_json_reader r = reader("[ null, \"\\u0064type\", {}, 1]");
+    struct i8i_json_text text;
+    ck_assert(!i8i_json_enter_object(&r) && i8i_json_enter_array(&r));
+    ck_assert(i8i_json_next_element(&r) && !i8i_json_read_text(&r, &text) &&
+              i8i_json_read_null(&r));
+    ck_assert(i8i_json_next_element(&r) && !i8i_json_read_null(&r) &&
+              i8i_json_read_text(&r, &text));
+    ck_assert(i8i_json_text_is(text, "dtype") && !i8i_json_text_is(text, "dtypes") &&
+              !i8i_json_text_is(text, "dtyp") && !i8i_json_text_is(text, ""));
+    ck_assert(i8i_json_next_element(&r) && i8i_json_enter_object(&r) &&
+              !i8i_json_next_member(&r, &text));
+    ck_assert(i8i_json_next_element(&r));
+    i8i_json_skip(&r);
+    ck_assert(!i8i_json_next_element(&r));
 }
 END_TEST
 
@@ -279,6 +335,7 @@ int main(void)
     tcase_add_test(t, copies_nodes_unchanged);
     tcase_add_test(t, writes);
     tcase_add_test(t, members_one_by_one);
+    tcase_add_test(t, reads_values_of_their_kind_only);
     tcase_add_loop_test(t, many_members, 0, 2);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -99,6 +99,11 @@ static const struct {
      "tensor '__metadata__' appears twice", I8_ERR_DATA},
     {ONE("{\"dtype\":\"I8\",\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}"), 1,
      "\"dtype\" appears twice", I8_ERR_DATA},
+    {ONE("{\"x\":{\"k\":1,\"k\":2},\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]"
+         "}"),
+     1, "\"k\" appears twice", I8_ERR_DATA},
+    {ONE("{\"dtype\":\"I8\",\"shape\":[1],\"x\":1,\"\\u0078\":2,\"data_offsets\":[0,1]}"),
+     1, "\"x\" appears twice", I8_ERR_DATA},
     {"{\"__metadata__\":{\"n\":1}}", 0, "__metadata__ does not map text to text",
      I8_ERR_DATA},
     {"{\"__metadata__\":\"x\"}", 0, "__metadata__ does not map text to text",

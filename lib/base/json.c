@@ -19,11 +19,11 @@
 #define FEW_MEMBERS     8 /* up to here comparing pairs is faster than hashing */
 #define LARGEST_INTEGER 9007199254740992.0 /* 2^53 */
 
-static enum i8_status repeated_key(const cJSON *member, const char *what,
-                                   struct i8_error *err)
+enum i8_status i8i_json_repeated_key(const char *key, const char *what,
+                                     struct i8_error *err)
 {
     return i8i_fail(err, I8_ERR_DATA, "%s: the key \"%.200s\" appears twice in an object",
-                    what, member->string);
+                    what, key);
 }
 
 static enum i8_status check_keys(const cJSON *object, const char *what,
@@ -33,7 +33,7 @@ static enum i8_status check_keys(const cJSON *object, const char *what,
     for (const cJSON *m = object->child; m != NULL && count <= FEW_MEMBERS; m = m->next) {
         for (const cJSON *o = object->child; o != m; o = o->next)
             if (strcmp(o->string, m->string) == 0)
-                return repeated_key(m, what, err);
+                return i8i_json_repeated_key(m->string, what, err);
         count++;
     }
     if (count <= FEW_MEMBERS)
@@ -45,7 +45,7 @@ static enum i8_status check_keys(const cJSON *object, const char *what,
         size_t before;
         st = i8i_map_add(&seen, m->string, 0, &before, err);
         if (st == I8_OK && before != I8I_MAP_NONE)
-            st = repeated_key(m, what, err);
+            st = i8i_json_repeated_key(m->string, what, err);
     }
     i8i_map_free(&seen);
     return st;
@@ -115,73 +115,6 @@ enum i8_status i8i_json_parse(i8i_json **out, const char *text, size_t length,
     enum i8_status st = i8i_json_check(&odd, text, length, what, err);
     if (st == I8_OK)
         st = build(out, text, length, &cursor, what, err);
-    free(odd.list);
-    return st;
-}
-
-/* Behind the space, value or key at `at` of checked text. */
-static size_t skip_space(const char *text, size_t length, size_t at)
-{
-    while (at < length &&
-           (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t'))
-        at++;
-    return at;
-}
-
-static size_t skip_string(const char *text, size_t at)
-{
-    for (at++; text[at] != '"'; at++)
-        at += text[at] == '\\';
-    return at + 1;
-}
-
-static size_t skip_value(const char *text, size_t at)
-{
-    size_t depth = 0;
-    for (;;) {
-        const char c = text[at];
-        if (c == '"') {
-            at = skip_string(text, at);
-            continue;
-        }
-        if (c == '{' || c == '[')
-            depth++;
-        else if (depth == 0 && (c == ',' || c == '}'))
-            return at;
-        else if (c == '}' || c == ']')
-            depth--;
-        at++;
-    }
-}
-
-enum i8_status i8i_json_each_member(const char *text, size_t length, const char *what,
-                                    i8i_json_member_fn *fn, void *ctx,
-                                    struct i8_error *err)
-{
-    struct i8i_json_numbers odd = {0};
-    struct number_cursor cursor = {.odd = &odd, .text = text};
-    enum i8_status st = i8i_json_check(&odd, text, length, what, err);
-    size_t at = skip_space(text, length, 0);
-    if (st == I8_OK && text[at] != '{')
-        st = i8i_fail(err, I8_ERR_DATA, "%s: expected a JSON object", what);
-    if (st == I8_OK)
-        at = skip_space(text, length, at + 1);
-    while (st == I8_OK && text[at] != '}') {
-        const size_t key_end = skip_string(text, at);
-        const size_t value_at = skip_space(text, length, key_end) + 1; /* the colon */
-        const size_t value_end = skip_value(text, value_at);
-        cJSON *key = NULL, *value = NULL;
-        st = build(&key, text + at, key_end - at, &cursor, what, err);
-        if (st == I8_OK)
-            st = build(&value, text + value_at, value_end - value_at, &cursor, what, err);
-        if (st == I8_OK)
-            st = fn(ctx, key->valuestring, &value, err);
-        cJSON_Delete(key);
-        cJSON_Delete(value);
-        at = value_end;
-        if (text[at] == ',')
-            at = skip_space(text, length, at + 1);
-    }
     free(odd.list);
     return st;
 }

@@ -22,21 +22,13 @@ typedef struct cJSON i8i_json; /* a borrowed node; the document owns it */
  * i8i_json_free. */
 enum i8_status i8i_json_parse(i8i_json **out, const char *text, size_t length,
                               const char *what, struct i8_error *err) I8I_MUST_CHECK;
+/* "what: the key "…" appears twice in an object", as the parser says it. */
+enum i8_status i8i_json_repeated_key(const char *key, const char *what,
+                                     struct i8_error *err);
 /* Reads and parses a file of at most `cap` bytes. */
 enum i8_status i8i_json_read_file(i8i_json **out, const char *path, size_t cap,
                                   struct i8_error *err) I8I_MUST_CHECK;
 void i8i_json_free(i8i_json *doc);
-
-/* For objects of very many members: checks the whole text as i8i_json_parse does, then
- * calls fn for one member of the top-level object after the other, each a document of
- * its own, so that never more than one is in memory. fn may keep *value by setting it
- * to NULL; the key is borrowed for the call. A key repeated in the top-level object is
- * for fn to find. Stops at the first failure of fn. */
-typedef enum i8_status i8i_json_member_fn(void *ctx, const char *key, i8i_json **value,
-                                          struct i8_error *err);
-enum i8_status i8i_json_each_member(const char *text, size_t length, const char *what,
-                                    i8i_json_member_fn *fn, void *ctx,
-                                    struct i8_error *err) I8I_MUST_CHECK;
 
 bool i8i_json_is_object(const i8i_json *n);
 bool i8i_json_is_array(const i8i_json *n);

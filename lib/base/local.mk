@@ -6,6 +6,7 @@ lib_libint8core_la_SOURCES += \
   lib/base/hash.c lib/base/hash.h \
   lib/base/json.c lib/base/json.h \
   lib/base/json_check.c lib/base/json_check.h \
+  lib/base/json_reader.c lib/base/json_reader.h \
   lib/base/json_writer.c \
   lib/base/map.c lib/base/map.h \
   lib/base/memory.c lib/base/memory.h \

@@ -111,6 +111,15 @@ static void open_shard(void *ctx, size_t item, unsigned thread)
         atomic_store(&b->failed, true);
 }
 
+static enum i8_status twice(const struct builder *b, const struct i8i_tensor *t,
+                            const struct i8i_tensor *before, struct i8_error *err)
+{
+    if (b->index != NULL && t->file != before->file)
+        return i8i_shard_index_two(b->index, t->name, before->file, t->file, err);
+    return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice",
+                    b->c->files[t->file].source->name, t->name);
+}
+
 /* Appends a file's tensors to the list, for which there is room. */
 static enum i8_status merge(struct builder *b, size_t file, struct i8_error *err)
 {
@@ -120,15 +129,11 @@ static enum i8_status merge(struct builder *b, size_t file, struct i8_error *err
         struct i8i_tensor *own = &c->tensors[c->n_tensors];
         *own = s->tensors[i];
         own->file = (uint32_t)file;
-        enum i8_status st = I8_OK;
-        if (b->index != NULL)
-            st = i8i_shard_index_found(b->index, own->name, file, err);
-        size_t before = I8I_MAP_NONE;
-        if (st == I8_OK)
-            st = i8i_map_add(&c->by_name, own->name, c->n_tensors, &before, err);
+        size_t before;
+        enum i8_status st =
+            i8i_map_add(&c->by_name, own->name, c->n_tensors, &before, err);
         if (st == I8_OK && before != I8I_MAP_NONE)
-            st = i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice",
-                          c->files[file].source->name, own->name);
+            st = twice(b, own, &c->tensors[before], err);
         if (st != I8_OK)
             return st;
         c->n_tensors++;
@@ -170,17 +175,16 @@ static enum i8_status merge_shards(struct builder *b, struct i8_error *err)
     c->tensors = i8i_calloc(total, sizeof *c->tensors);
     if (c->tensors == NULL)
         return i8i_nomem(err);
-    for (size_t i = 0; i < c->n_files; i++) {
+    enum i8_status st = i8i_map_reserve(&c->by_name, total, err);
+    for (size_t i = 0; i < c->n_files && st == I8_OK; i++) {
         struct shard *s = &b->shards[i];
         if (s->status != I8_OK)
             return i8i_fail(err, s->status, "%s", s->err.message);
-        enum i8_status st = merge(b, i, err);
-        if (st != I8_OK)
-            return st;
+        st = merge(b, i, err);
         free(s->tensors);
         s->tensors = NULL;
     }
-    return b->index != NULL ? i8i_shard_index_finish(b->index, err) : I8_OK;
+    return st == I8_OK && b->index != NULL ? i8i_shard_index_check(b->index, c, err) : st;
 }
 
 /* An index may name the content of a compressed file, or a file that has been unpacked.

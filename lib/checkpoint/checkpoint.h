@@ -36,17 +36,18 @@ struct i8i_tensor {
     enum i8_dtype dtype;
     uint32_t rank;
     uint32_t file;                /* index into checkpoint->files */
+    bool companion;               /* scales of another tensor, read along with it */
+    bool swapped;                 /* big-endian in the file; see strides */
     uint64_t shape[I8I_MAX_RANK]; /* row-major; a scalar has rank 0 */
     uint64_t elements;            /* product of shape */
     uint64_t bytes;               /* elements × bits / 8 */
     uint64_t offset;              /* of the first byte, in its file's source */
-    /* Where one of these is set, only i8i_tensor_read knows how to come by the `bytes`
-     * bytes; otherwise they lie contiguously from `offset` on (i8i_tensor_is_plain). */
+    /* Where one of these or `swapped` is set, only i8i_tensor_read knows how to come by
+     * the `bytes` bytes; otherwise they lie contiguously from `offset` on
+     * (i8i_tensor_is_plain). */
     const struct i8i_strides *strides; /* elements that are scattered */
     const struct i8i_fp8 *fp8; /* E4M3 in the file, one byte an element; dtype (BF16) and
                                   bytes are those of the values read */
-    bool swapped;              /* big-endian in the file */
-    bool companion;            /* scales of another tensor, read along with it */
 };
 
 static inline bool i8i_tensor_is_plain(const struct i8i_tensor *t)
@@ -124,8 +125,9 @@ enum i8_status i8i_tensor_size(uint64_t *elements, uint64_t *bytes, enum i8_dtyp
 /* ---- safetensors pieces that the writer and the tests share ---- */
 
 /* Reads and checks one safetensors header from `source`; calls add for each tensor in
- * offset order (t->name is borrowed for the call, t->offset is absolute). *metadata
- * (may be NULL) receives the "__metadata__" object as a document to free, or NULL. */
+ * offset order (t->name is borrowed for the call, t->offset is absolute). Two tensors of
+ * one name are for `add` to refuse. *metadata (may be NULL) receives the "__metadata__"
+ * object as a document to free, or NULL. */
 enum i8_status i8i_safetensors_read_header(struct i8i_source *source,
                                            uint64_t *data_start, i8i_tensor_fn *add,
                                            void *ctx, i8i_json **metadata,

@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include "base/json_reader.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
 
@@ -27,10 +28,14 @@ struct header {
     struct entry *entries;
     size_t count, capacity;
     struct i8i_arena names;
-    struct i8i_map seen; /* the names, to refuse repeated ones */
-    i8i_json *metadata;  /* NULL: none */
+    struct i8i_buffer text; /* the string that is looked at */
+    bool has_metadata;
+    i8i_json *metadata; /* NULL: none */
     struct i8_error *err;
 };
+
+enum field { FIELD_DTYPE, FIELD_SHAPE, FIELD_OFFSETS, N_FIELDS };
+static const char *const field_names[] = {"dtype", "shape", "data_offsets"};
 
 static enum i8_status bad_tensor(const struct header *h, const char *name,
                                  const char *expected)
@@ -96,29 +101,52 @@ static enum i8_status read_text(struct i8i_source *source, char **text, size_t *
     return i8i_source_read_at(source, *text, *length, sizeof prefix, err);
 }
 
-static enum i8_status read_shape(const struct header *h, struct i8i_tensor *t,
-                                 const i8i_json *shape)
+static enum i8_status read_dtype(struct header *h, struct i8i_tensor *t,
+                                 struct i8i_json_reader r)
 {
-    if (!i8i_json_is_array(shape))
+    struct i8i_json_text text;
+    if (!i8i_json_read_text(&r, &text))
+        return bad_tensor(h, t->name, "a string as dtype");
+    const char *name = i8i_json_unescape(&h->text, text);
+    if (name == NULL)
+        return i8i_nomem(h->err);
+    t->dtype = i8_dtype_parse(name, strlen(name));
+    if (t->dtype == I8_DTYPE_INVALID)
+        return i8i_fail(h->err, I8_ERR_DATA, "%s: tensor '%s': unknown dtype '%.40s'",
+                        h->file, t->name, name);
+    return I8_OK;
+}
+
+static enum i8_status read_shape(const struct header *h, struct i8i_tensor *t,
+                                 struct i8i_json_reader r)
+{
+    size_t rank = 0;
+    if (!i8i_json_enter_array(&r))
         return bad_tensor(h, t->name, "a list as shape");
-    const size_t rank = i8i_json_count(shape);
+    for (; i8i_json_next_element(&r); rank++) {
+        uint64_t n;
+        if (rank >= I8I_MAX_RANK)
+            i8i_json_skip(&r);
+        else if (i8i_json_read_u64(&r, &n))
+            t->shape[rank] = n;
+        else
+            return bad_tensor(h, t->name, "whole numbers from 0 to 2^53 as shape");
+    }
     if (rank > I8I_MAX_RANK)
         return i8i_fail(h->err, I8_ERR_UNSUPPORTED,
                         "%s: tensor '%s': %zu dimensions, at most %d are handled",
                         h->file, t->name, rank, I8I_MAX_RANK);
-    for (const i8i_json *d = i8i_json_first(shape); d != NULL; d = i8i_json_next(d))
-        if (!i8i_json_u64(&t->shape[t->rank++], d))
-            return bad_tensor(h, t->name, "whole numbers from 0 to 2^53 as shape");
+    t->rank = (uint32_t)rank;
     return I8_OK;
 }
 
 static enum i8_status read_offsets(const struct header *h, const char *name,
-                                   const i8i_json *offsets, uint64_t *begin,
+                                   struct i8i_json_reader r, uint64_t *begin,
                                    uint64_t *end)
 {
-    const i8i_json *first = i8i_json_first(offsets), *second = i8i_json_next(first);
-    if (!i8i_json_is_array(offsets) || !i8i_json_u64(begin, first) ||
-        !i8i_json_u64(end, second) || i8i_json_next(second) != NULL)
+    if (!i8i_json_enter_array(&r) || !i8i_json_next_element(&r) ||
+        !i8i_json_read_u64(&r, begin) || !i8i_json_next_element(&r) ||
+        !i8i_json_read_u64(&r, end) || i8i_json_next_element(&r))
         return bad_tensor(h, name, "two whole numbers from 0 to 2^53 as data_offsets");
     if (*begin > *end)
         return i8i_fail(h->err, I8_ERR_DATA,
@@ -128,37 +156,54 @@ static enum i8_status read_offsets(const struct header *h, const char *name,
     return I8_OK;
 }
 
-static enum i8_status read_entry(const struct header *h, struct i8i_tensor *t,
-                                 const i8i_json *member)
+/* Finds the values of an entry's fields, in whatever order they stand. */
+static enum i8_status find_fields(const struct header *h, const char *name,
+                                  struct i8i_json_reader fields[N_FIELDS],
+                                  struct i8i_json_reader *r)
 {
-    if (!i8i_json_is_object(member))
-        return bad_tensor(h, t->name, "an object with dtype, shape and data_offsets");
-    const i8i_json *dtype = NULL, *shape = NULL, *offsets = NULL;
-    for (const i8i_json *m = i8i_json_first(member); m != NULL; m = i8i_json_next(m)) {
-        const char *key = i8i_json_key(m);
-        if (strcmp(key, "dtype") == 0)
-            dtype = m;
-        else if (strcmp(key, "shape") == 0)
-            shape = m;
-        else if (strcmp(key, "data_offsets") == 0)
-            offsets = m;
+    struct i8i_json_reader whole = *r;
+    struct i8i_json_text key;
+    bool others = false;
+    if (!i8i_json_enter_object(r))
+        return bad_tensor(h, name, "an object with dtype, shape and data_offsets");
+    while (i8i_json_next_member(r, &key)) {
+        int f = 0;
+        while (f < N_FIELDS && !i8i_json_text_is(key, field_names[f]))
+            f++;
+        if (f == N_FIELDS)
+            others = true;
+        else if (fields[f].at != NULL)
+            return i8i_json_repeated_key(field_names[f], h->file, h->err);
+        else
+            fields[f] = *r;
+        i8i_json_skip(r);
     }
-    if (dtype == NULL || shape == NULL || offsets == NULL)
-        return bad_tensor(h, t->name,
-                          dtype == NULL   ? "a dtype"
-                          : shape == NULL ? "a shape"
-                                          : "data_offsets");
-    const char *dtype_name = i8i_json_string(dtype);
-    if (dtype_name == NULL)
-        return bad_tensor(h, t->name, "a string as dtype");
-    t->dtype = i8_dtype_parse(dtype_name, strlen(dtype_name));
-    if (t->dtype == I8_DTYPE_INVALID)
-        return i8i_fail(h->err, I8_ERR_DATA, "%s: tensor '%s': unknown dtype '%.40s'",
-                        h->file, t->name, dtype_name);
+    if (others) { /* rare: let the strict reader look at them */
+        i8i_json *doc;
+        enum i8_status st = i8i_json_read_value(&doc, &whole, h->file, h->err);
+        i8i_json_free(doc);
+        if (st != I8_OK)
+            return st;
+    }
+    if (fields[FIELD_DTYPE].at == NULL)
+        return bad_tensor(h, name, "a dtype");
+    if (fields[FIELD_SHAPE].at == NULL)
+        return bad_tensor(h, name, "a shape");
+    return fields[FIELD_OFFSETS].at != NULL ? I8_OK : bad_tensor(h, name, "data_offsets");
+}
+
+static enum i8_status read_entry(struct header *h, struct i8i_tensor *t,
+                                 struct i8i_json_reader *r)
+{
+    struct i8i_json_reader fields[N_FIELDS] = {{0}};
     uint64_t begin, end;
-    enum i8_status st = read_shape(h, t, shape);
+    enum i8_status st = find_fields(h, t->name, fields, r);
     if (st == I8_OK)
-        st = read_offsets(h, t->name, offsets, &begin, &end);
+        st = read_dtype(h, t, fields[FIELD_DTYPE]);
+    if (st == I8_OK)
+        st = read_shape(h, t, fields[FIELD_SHAPE]);
+    if (st == I8_OK)
+        st = read_offsets(h, t->name, fields[FIELD_OFFSETS], &begin, &end);
     if (st == I8_OK)
         st = i8i_tensor_size(&t->elements, &t->bytes, t->dtype, t->shape, t->rank,
                              h->file, t->name, h->err);
@@ -174,43 +219,54 @@ static enum i8_status read_entry(const struct header *h, struct i8i_tensor *t,
     return I8_OK;
 }
 
-static enum i8_status take_metadata(struct header *h, i8i_json **metadata)
+static enum i8_status appears_twice(const struct header *h, const char *name)
 {
-    if (i8i_json_is_null(*metadata))
-        return I8_OK;
-    bool good = i8i_json_is_object(*metadata);
-    for (const i8i_json *m = i8i_json_first(*metadata); m != NULL && good;
-         m = i8i_json_next(m))
-        good = i8i_json_is_string(m);
-    if (!good)
-        return i8i_fail(h->err, I8_ERR_DATA, "%s: __metadata__ does not map text to text",
-                        h->file);
-    h->metadata = *metadata;
-    *metadata = NULL;
-    return I8_OK;
+    return i8i_fail(h->err, I8_ERR_DATA, "%s: tensor '%s' appears twice", h->file, name);
 }
 
-/* The members come one by one: a document of a whole header takes ten times its size. */
-static enum i8_status take_member(void *ctx, const char *key, i8i_json **value,
-                                  struct i8_error *err)
+static enum i8_status take_metadata(struct header *h, struct i8i_json_reader *r)
 {
-    struct header *h = ctx;
-    const char *name = i8i_arena_strdup(&h->names, key);
-    if (name == NULL)
-        return i8i_nomem(err);
-    size_t before;
-    enum i8_status st = i8i_map_add(&h->seen, name, 0, &before, err);
+    if (h->has_metadata)
+        return appears_twice(h, "__metadata__");
+    h->has_metadata = true;
+    if (i8i_json_read_null(r))
+        return I8_OK;
+    enum i8_status st = i8i_json_read_value(&h->metadata, r, h->file, h->err);
     if (st != I8_OK)
         return st;
-    if (before != I8I_MAP_NONE)
-        return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' appears twice", h->file, name);
-    if (strcmp(name, "__metadata__") == 0)
-        return take_metadata(h, value);
-    if (!i8i_grow(&h->entries, &h->capacity, h->count + 1, sizeof *h->entries))
-        return i8i_nomem(err);
+    bool good = i8i_json_is_object(h->metadata);
+    for (const i8i_json *m = i8i_json_first(h->metadata); m != NULL && good;
+         m = i8i_json_next(m))
+        good = i8i_json_is_string(m);
+    return good ? I8_OK
+                : i8i_fail(h->err, I8_ERR_DATA,
+                           "%s: __metadata__ does not map text to text", h->file);
+}
+
+static enum i8_status take_tensor(struct header *h, struct i8i_json_text key,
+                                  struct i8i_json_reader *r)
+{
+    const char *name = i8i_json_unescape(&h->text, key);
+    if (name == NULL || (name = i8i_arena_strdup(&h->names, name)) == NULL ||
+        !i8i_grow(&h->entries, &h->capacity, h->count + 1, sizeof *h->entries))
+        return i8i_nomem(h->err);
     struct entry *e = &h->entries[h->count];
     *e = (struct entry){.tensor.name = name, .position = h->count++};
-    return read_entry(h, &e->tensor, *value);
+    return read_entry(h, &e->tensor, r);
+}
+
+/* Member by member: a document of a whole header takes ten times its size. */
+static enum i8_status read_members(struct header *h, const char *text, size_t length)
+{
+    struct i8i_json_reader r;
+    struct i8i_json_text key;
+    enum i8_status st = i8i_json_reader_init(&r, text, length, h->file, h->err);
+    if (st == I8_OK && !i8i_json_enter_object(&r))
+        st = i8i_fail(h->err, I8_ERR_DATA, "%s: expected a JSON object", h->file);
+    while (st == I8_OK && i8i_json_next_member(&r, &key))
+        st = i8i_json_text_is(key, "__metadata__") ? take_metadata(h, &r)
+                                                   : take_tensor(h, key, &r);
+    return st;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -233,6 +289,36 @@ static void sort_entries(struct header *h)
         }
 }
 
+/* Why tensors overlap: it may be one of them that is there twice. */
+static enum i8_status check_names(const struct header *h)
+{
+    struct i8i_map seen;
+    i8i_map_init(&seen);
+    enum i8_status st = i8i_map_reserve(&seen, h->count, h->err);
+    for (size_t i = 0; i < h->count && st == I8_OK; i++) {
+        const char *name = h->entries[i].tensor.name;
+        size_t before;
+        st = i8i_map_add(&seen, name, i, &before, h->err);
+        if (st == I8_OK && before != I8I_MAP_NONE)
+            st = appears_twice(h, name);
+    }
+    i8i_map_free(&seen);
+    return st;
+}
+
+static enum i8_status out_of_place(const struct header *h, const struct i8i_tensor *t,
+                                   uint64_t at)
+{
+    enum i8_status st = check_names(h);
+    if (st != I8_OK)
+        return st;
+    return i8i_fail(
+        h->err, I8_ERR_DATA,
+        "%s: tensor '%s': data begins at %" PRIu64 ", expected %" PRIu64 ": %s", h->file,
+        t->name, t->offset, at,
+        t->offset < at ? "it overlaps the one before it" : "there is a hole before it");
+}
+
 /* The tensors, sorted, must cover [0, data_bytes) without hole or overlap: a file with
  * room for something else could be two things at once. */
 static enum i8_status check_cover(const struct header *h, uint64_t data_bytes)
@@ -241,12 +327,7 @@ static enum i8_status check_cover(const struct header *h, uint64_t data_bytes)
     for (size_t i = 0; i < h->count; i++) {
         const struct i8i_tensor *t = &h->entries[i].tensor;
         if (t->offset != at)
-            return i8i_fail(h->err, I8_ERR_DATA,
-                            "%s: tensor '%s': data begins at %" PRIu64
-                            ", expected %" PRIu64 ": %s",
-                            h->file, t->name, t->offset, at,
-                            t->offset < at ? "it overlaps the one before it"
-                                           : "there is a hole before it");
+            return out_of_place(h, t, at);
         at += t->bytes; /* below 2^53: it is its own data_offsets[1] */
         if (at > data_bytes)
             return i8i_fail(h->err, I8_ERR_DATA,
@@ -270,12 +351,12 @@ enum i8_status i8i_safetensors_read_header(struct i8i_source *source,
     if (metadata != NULL)
         *metadata = NULL;
     struct header h = {.file = source->name, .err = err};
-    i8i_map_init(&h.seen);
+    i8i_buffer_init(&h.text, I8I_MAX_HEADER_BYTES);
     char *text;
     size_t length = 0;
     enum i8_status st = read_text(source, &text, &length, err);
     if (st == I8_OK)
-        st = i8i_json_each_member(text, length, source->name, take_member, &h, err);
+        st = read_members(&h, text, length);
     free(text);
     if (st != I8_OK)
         goto out;
@@ -293,7 +374,7 @@ enum i8_status i8i_safetensors_read_header(struct i8i_source *source,
     }
 out:
     i8i_json_free(h.metadata);
-    i8i_map_free(&h.seen);
+    i8i_buffer_free(&h.text);
     i8i_arena_free(&h.names);
     free(h.entries);
     return st;

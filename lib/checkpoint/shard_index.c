@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading a shard index and holding the shards to it. An index may have half a million
- * tensors, hence the hash tables.
+ * Reading a shard index and holding the shards to it. An index may have a million
+ * tensors: it is walked as text, and what is kept are the names of its files. That no
+ * tensor is named twice is seen when each is ticked off.
  */
 #include "config.h"
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "checkpoint/checkpoint.h"
 #include "checkpoint/shard_index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct i8i_shard_entry {
-    const char *tensor, *file; /* borrowed from the document */
-    bool found;
+/* One entry of the weight_map after the other. */
+struct walk {
+    const struct i8i_shard_index *x;
+    struct i8i_json_reader r;
+    struct i8i_buffer tensor, file; /* the entry's two strings */
+    struct i8i_json_text last;      /* the file as the entry before has it written, */
+    size_t last_file;               /* and its place in x->files */
 };
 
 enum i8_status i8i_shard_file(char **own, struct i8i_tree *tree, const char *name,
@@ -40,61 +44,138 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static enum i8_status read_entries(struct i8i_shard_index *x, const i8i_json *weight_map,
-                                   struct i8_error *err)
+static struct walk walk_of(const struct i8i_shard_index *x)
 {
-    x->entries = i8i_calloc(i8i_json_count(weight_map), sizeof *x->entries);
-    if (x->entries == NULL)
+    struct walk w = {.x = x, .r = x->weight_map};
+    i8i_buffer_init(&w.tensor, I8I_MAX_INDEX_BYTES);
+    i8i_buffer_init(&w.file, I8I_MAX_INDEX_BYTES);
+    (void)i8i_json_enter_object(&w.r);
+    return w;
+}
+
+static void end_walk(struct walk *w)
+{
+    i8i_buffer_free(&w->tensor);
+    i8i_buffer_free(&w->file);
+}
+
+/* To the next entry; *same: its file is the last one's. */
+static enum i8_status next_entry(bool *more, bool *same, struct walk *w,
+                                 struct i8_error *err)
+{
+    struct i8i_json_text tensor, file;
+    *more = i8i_json_next_member(&w->r, &tensor);
+    if (!*more)
+        return I8_OK;
+    if (!i8i_json_unescape(&w->tensor, tensor))
         return i8i_nomem(err);
+    if (!i8i_json_read_text(&w->r, &file))
+        return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s': expected a file name as text",
+                        w->x->name, w->tensor.data);
+    *same = w->last.at != NULL && file.length == w->last.length &&
+            memcmp(file.at, w->last.at, file.length) == 0;
+    w->last = file;
+    if (!*same && !i8i_json_unescape(&w->file, file))
+        return i8i_nomem(err);
+    return I8_OK;
+}
+
+/* Takes the file of the entry into the list, unless it is there. */
+static enum i8_status take_file(struct i8i_shard_index *x, size_t *capacity,
+                                const struct walk *w, struct i8i_tree *tree,
+                                struct i8_error *err)
+{
+    const char *tensor = w->tensor.data, *file = w->file.data;
+    if (i8i_map_get(&x->by_file, file) != I8I_MAP_NONE)
+        return I8_OK;
+    if (!i8i_path_is_plain(file))
+        return i8i_fail(err, I8_ERR_DATA,
+                        "%s: tensor '%s': expected a plain file name, found '%s'",
+                        x->name, tensor, file);
+    char *own;
+    enum i8_status st = i8i_shard_file(&own, tree, file, err);
+    if (st != I8_OK)
+        return st;
+    const bool exists = own != NULL;
+    free(own);
+    if (!exists)
+        return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s': its file '%s' does not exist",
+                        x->name, tensor, file);
+    const char *name = i8i_arena_strdup(&x->arena, file);
+    if (name == NULL || !i8i_grow(&x->files, capacity, x->n_files + 1, sizeof *x->files))
+        return i8i_nomem(err);
+    x->files[x->n_files++] = name;
+    return i8i_map_add(&x->by_file, name, 0, NULL, err);
+}
+
+/* The files in their order, and each one's place in it. */
+static enum i8_status sort_files(struct i8i_shard_index *x, struct i8_error *err)
+{
+    if (x->n_files > 0)
+        qsort(x->files, x->n_files, sizeof *x->files, by_bytes);
+    i8i_map_free(&x->by_file);
     enum i8_status st = I8_OK;
-    for (const i8i_json *m = i8i_json_first(weight_map); m != NULL && st == I8_OK;
-         m = i8i_json_next(m)) {
-        struct i8i_shard_entry *e = &x->entries[x->n_entries];
-        *e = (struct i8i_shard_entry){.tensor = i8i_json_key(m),
-                                      .file = i8i_json_string(m)};
-        if (e->file == NULL)
-            return i8i_fail(err, I8_ERR_DATA,
-                            "%s: tensor '%s': expected a file name as text", x->name,
-                            e->tensor);
-        if (!i8i_path_is_plain(e->file))
-            return i8i_fail(err, I8_ERR_DATA,
-                            "%s: tensor '%s': expected a plain file name, found '%s'",
-                            x->name, e->tensor, e->file);
-        st = i8i_map_add(&x->by_tensor, e->tensor, x->n_entries++, NULL, err);
-    }
+    for (size_t i = 0; i < x->n_files && st == I8_OK; i++)
+        st = i8i_map_add(&x->by_file, x->files[i], i, NULL, err);
     return st;
 }
 
 static enum i8_status collect_files(struct i8i_shard_index *x, struct i8i_tree *tree,
                                     struct i8_error *err)
 {
+    struct walk w = walk_of(x);
+    size_t capacity = 0;
+    bool more, same;
+    enum i8_status st;
+    while ((st = next_entry(&more, &same, &w, err)) == I8_OK && more)
+        if (!same && (st = take_file(x, &capacity, &w, tree, err)) != I8_OK)
+            break;
+    end_walk(&w);
+    return st == I8_OK ? sort_files(x, err) : st;
+}
+
+/* A key of the document itself, which has few. */
+static enum i8_status take_key(struct i8i_shard_index *x, struct i8i_map *seen,
+                               struct i8i_json_text key, struct i8_error *err)
+{
+    struct i8i_buffer b;
+    i8i_buffer_init(&b, I8I_MAX_INDEX_BYTES);
+    const char *name = i8i_json_unescape(&b, key);
+    name = name != NULL ? i8i_arena_strdup(&x->arena, name) : NULL;
+    i8i_buffer_free(&b);
+    size_t before;
+    enum i8_status st =
+        name != NULL ? i8i_map_add(seen, name, 0, &before, err) : i8i_nomem(err);
+    if (st == I8_OK && before != I8I_MAP_NONE)
+        st = i8i_json_repeated_key(name, x->name, err);
+    return st;
+}
+
+/* Finds the weight_map; what else there is, is only checked. */
+static enum i8_status find_weight_map(struct i8i_shard_index *x, size_t length,
+                                      struct i8_error *err)
+{
+    struct i8i_json_reader r;
+    struct i8i_json_text key;
     struct i8i_map seen;
     i8i_map_init(&seen);
-    enum i8_status st = I8_OK;
-    size_t capacity = 0;
-    for (size_t i = 0; i < x->n_entries && st == I8_OK; i++) {
-        const struct i8i_shard_entry *e = &x->entries[i];
-        size_t before;
-        st = i8i_map_add(&seen, e->file, 0, &before, err);
-        if (st != I8_OK || before != I8I_MAP_NONE)
-            continue;
-        char *own;
-        st = i8i_shard_file(&own, tree, e->file, err);
-        if (st != I8_OK)
-            break;
-        if (own == NULL)
-            st = i8i_fail(err, I8_ERR_DATA,
-                          "%s: tensor '%s': its file '%s' does not exist", x->name,
-                          e->tensor, e->file);
-        else if (!i8i_grow(&x->files, &capacity, x->n_files + 1, sizeof *x->files))
-            st = i8i_nomem(err);
-        else
-            x->files[x->n_files++] = e->file;
-        free(own);
+    enum i8_status st = i8i_json_reader_init(&r, x->text, length, x->name, err);
+    const bool is_object = st == I8_OK && i8i_json_enter_object(&r);
+    while (is_object && st == I8_OK && i8i_json_next_member(&r, &key)) {
+        st = take_key(x, &seen, key, err);
+        if (st == I8_OK && i8i_json_text_is(key, "weight_map")) {
+            x->weight_map = r;
+            i8i_json_skip(&r);
+        } else if (st == I8_OK) {
+            i8i_json *value;
+            st = i8i_json_read_value(&value, &r, x->name, err);
+            i8i_json_free(value);
+        }
     }
-    if (x->n_files > 0)
-        qsort(x->files, x->n_files, sizeof *x->files, by_bytes);
     i8i_map_free(&seen);
+    r = x->weight_map;
+    if (st == I8_OK && (r.at == NULL || !i8i_json_enter_object(&r)))
+        st = i8i_fail(err, I8_ERR_DATA, "%s: expected an object 'weight_map'", x->name);
     return st;
 }
 
@@ -102,59 +183,132 @@ enum i8_status i8i_shard_index_read(struct i8i_shard_index *x, struct i8i_tree *
                                     const char *name, struct i8_error *err)
 {
     *x = (struct i8i_shard_index){0};
-    i8i_map_init(&x->by_tensor);
+    i8i_map_init(&x->by_file);
     x->name = i8i_path_join(tree->name, name);
     if (x->name == NULL)
         return i8i_nomem(err);
-    char *text;
     size_t length;
     enum i8_status st =
-        i8i_tree_read(tree, &text, &length, name, I8I_MAX_INDEX_BYTES, err);
+        i8i_tree_read(tree, &x->text, &length, name, I8I_MAX_INDEX_BYTES, err);
     if (st == I8_OK)
-        st = i8i_json_parse(&x->doc, text, length, x->name, err);
-    free(text);
-    if (st != I8_OK)
-        return st;
-    const i8i_json *weight_map = i8i_json_get(x->doc, "weight_map");
-    if (!i8i_json_is_object(weight_map))
-        return i8i_fail(err, I8_ERR_DATA, "%s: expected an object 'weight_map'", x->name);
-    st = read_entries(x, weight_map, err);
+        st = find_weight_map(x, length, err);
     return st == I8_OK ? collect_files(x, tree, err) : st;
 }
 
 void i8i_shard_index_free(struct i8i_shard_index *x)
 {
     free(x->name);
+    free(x->text);
     free(x->files);
-    free(x->entries);
-    i8i_map_free(&x->by_tensor);
-    i8i_json_free(x->doc);
+    i8i_map_free(&x->by_file);
+    i8i_arena_free(&x->arena);
     *x = (struct i8i_shard_index){0};
 }
 
-enum i8_status i8i_shard_index_found(struct i8i_shard_index *x, const char *tensor,
-                                     size_t file, struct i8_error *err)
+/* ---- holding the shards to it ---- */
+
+static enum i8_status not_in_index(const struct i8i_shard_index *x, const char *tensor,
+                                   size_t file, struct i8_error *err)
 {
-    size_t i = i8i_map_get(&x->by_tensor, tensor);
-    if (i == I8I_MAP_NONE)
-        return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' of %s is not in the index",
-                        x->name, tensor, x->files[file]);
-    if (strcmp(x->entries[i].file, x->files[file]) != 0)
-        return i8i_fail(err, I8_ERR_DATA,
-                        "%s: tensor '%s': expected in %s only, found in %s", x->name,
-                        tensor, x->entries[i].file, x->files[file]);
-    x->entries[i].found = true;
+    return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s' of %s is not in the index",
+                    x->name, tensor, x->files[file]);
+}
+
+static enum i8_status misplaced(const struct i8i_shard_index *x, const char *tensor,
+                                size_t expected, size_t found, struct i8_error *err)
+{
+    return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s': expected in %s only, found in %s",
+                    x->name, tensor, x->files[expected], x->files[found]);
+}
+
+/* The next entry with its place in x->files, where all files are by now. */
+static enum i8_status next_place(bool *more, size_t *file, struct walk *w,
+                                 struct i8_error *err)
+{
+    bool same;
+    enum i8_status st = next_entry(more, &same, w, err);
+    if (st != I8_OK || !*more)
+        return st;
+    if (!same)
+        w->last_file = i8i_map_get(&w->x->by_file, w->file.data);
+    *file = w->last_file;
     return I8_OK;
 }
 
-enum i8_status i8i_shard_index_finish(const struct i8i_shard_index *x,
-                                      struct i8_error *err)
+enum i8_status i8i_shard_index_two(const struct i8i_shard_index *x, const char *tensor,
+                                   size_t file, size_t other, struct i8_error *err)
 {
-    for (size_t i = 0; i < x->n_entries; i++)
-        if (!x->entries[i].found)
-            return i8i_fail(err, I8_ERR_DATA,
-                            "%s: tensor '%s': expected in %s, which lacks "
-                            "it",
-                            x->name, x->entries[i].tensor, x->entries[i].file);
+    struct walk w = walk_of(x);
+    bool more;
+    size_t expected;
+    enum i8_status st;
+    while ((st = next_place(&more, &expected, &w, err)) == I8_OK && more &&
+           strcmp(w.tensor.data, tensor) != 0)
+        ;
+    if (st == I8_OK)
+        st = more ? misplaced(x, tensor, expected, expected == file ? other : file, err)
+                  : not_in_index(x, tensor, file, err);
+    end_walk(&w);
+    return st;
+}
+
+/* What has been ticked off. As a rule the index and each of its files name tensors in the
+ * same order: the one behind the last that was found is tried before the hash table. */
+struct ticks {
+    const struct i8i_checkpoint *c;
+    bool *ticked; /* one a tensor */
+    size_t *next; /* one a file: the tensor to try */
+};
+
+static enum i8_status new_ticks(struct ticks *t, const struct i8i_checkpoint *c,
+                                struct i8_error *err)
+{
+    *t = (struct ticks){
+        .c = c,
+        .ticked = i8i_calloc(c->n_tensors, sizeof *t->ticked),
+        .next = i8i_calloc(c->n_files, sizeof *t->next),
+    };
+    if (t->ticked == NULL || t->next == NULL)
+        return i8i_nomem(err);
+    for (size_t i = c->n_tensors; i-- > 0;)
+        t->next[c->tensors[i].file] = i;
     return I8_OK;
+}
+
+static enum i8_status tick_off(struct ticks *t, const struct i8i_shard_index *x,
+                               const char *tensor, size_t file, struct i8_error *err)
+{
+    size_t i = t->next[file];
+    if (i >= t->c->n_tensors || strcmp(t->c->tensors[i].name, tensor) != 0)
+        i = i8i_map_get(&t->c->by_name, tensor);
+    if (i == I8I_MAP_NONE)
+        return i8i_fail(err, I8_ERR_DATA,
+                        "%s: tensor '%s': expected in %s, which lacks it", x->name,
+                        tensor, x->files[file]);
+    if (t->c->tensors[i].file != file)
+        return misplaced(x, tensor, file, t->c->tensors[i].file, err);
+    if (t->ticked[i])
+        return i8i_json_repeated_key(tensor, x->name, err);
+    t->ticked[i] = true;
+    t->next[file] = i + 1;
+    return I8_OK;
+}
+
+enum i8_status i8i_shard_index_check(const struct i8i_shard_index *x,
+                                     const struct i8i_checkpoint *c, struct i8_error *err)
+{
+    struct walk w = walk_of(x);
+    struct ticks t;
+    bool more = true;
+    size_t file;
+    enum i8_status st = new_ticks(&t, c, err);
+    while (st == I8_OK && (st = next_place(&more, &file, &w, err)) == I8_OK && more)
+        st = tick_off(&t, x, w.tensor.data, file, err);
+    for (size_t i = 0; i < c->n_tensors && st == I8_OK; i++)
+        if (!t.ticked[i])
+            st = not_in_index(x, c->tensors[i].name, c->tensors[i].file, err);
+    free(t.ticked);
+    free(t.next);
+    end_walk(&w);
+    return st;
 }

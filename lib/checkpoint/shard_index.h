@@ -6,9 +6,8 @@
 #ifndef I8I_CHECKPOINT_SHARD_INDEX_H
 #define I8I_CHECKPOINT_SHARD_INDEX_H
 
-#include "base/json.h"
-#include "base/map.h"
-#include "source/source.h"
+#include "base/json_reader.h"
+#include "checkpoint/checkpoint.h"
 
 #define I8I_ZST ".zst" /* ends the name of a compressed weights file */
 /* The file that an index means by `name`: that one, else its compressed form, else the
@@ -20,11 +19,11 @@ struct i8i_shard_index {
     const char **files; /* distinct, sorted by bytes */
     size_t n_files;
     /* private: */
-    struct i8i_shard_entry *entries;
-    size_t n_entries;
-    struct i8i_map by_tensor;
     char *name; /* path of the index, for messages */
-    i8i_json *doc;
+    char *text; /* read twice: for its files, and once their tensors are known */
+    struct i8i_json_reader weight_map;
+    struct i8i_map by_file; /* the name of a file → its place in `files` */
+    struct i8i_arena arena; /* the names of the files */
 };
 
 /* Reads and checks the index `name` of the tree: every file a plain name that exists.
@@ -33,11 +32,14 @@ enum i8_status i8i_shard_index_read(struct i8i_shard_index *x, struct i8i_tree *
                                     const char *name,
                                     struct i8_error *err) I8I_MUST_CHECK;
 void i8i_shard_index_free(struct i8i_shard_index *x);
-/* Ticks off a tensor found in files[file]; fails unless the index has it there. */
-enum i8_status i8i_shard_index_found(struct i8i_shard_index *x, const char *tensor,
-                                     size_t file, struct i8_error *err) I8I_MUST_CHECK;
-/* Fails, naming one, if a tensor of the index was never found. */
-enum i8_status i8i_shard_index_finish(const struct i8i_shard_index *x,
-                                      struct i8_error *err) I8I_MUST_CHECK;
+/* Fails, naming a tensor, unless the index and the checkpoint of its files name the same
+ * tensors, once each, in the same files. */
+enum i8_status i8i_shard_index_check(const struct i8i_shard_index *x,
+                                     const struct i8i_checkpoint *c,
+                                     struct i8_error *err) I8I_MUST_CHECK;
+/* The fault of a checkpoint that has a tensor in two of the files. */
+enum i8_status i8i_shard_index_two(const struct i8i_shard_index *x, const char *tensor,
+                                   size_t file, size_t other,
+                                   struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

@@ -37,6 +37,7 @@ cp "$data/tiny/llama/model-00003-of-00003.safetensors" safetensors/3
 # The files that fuzz_index's tree has are called a, b, and c.
 printf '%s' '{"metadata":{"total_size":7},"weight_map":{"t0":"a","t1":"a","t2":"b"}}' >index/1
 printf '%s' '{"weight_map":{"t0":"c","x":"b","\u0074\u0031":"a"}}' >index/2
+printf '%s' '{"weight_map":{"t2":"c","t0":"a","t1":"b"}}' >index/4
 cp "$data/tiny/llama/model.safetensors.index.json" index/3
 
 # A pickle of one tensor, then the real thing.
