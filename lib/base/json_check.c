@@ -148,10 +148,23 @@ static enum i8_status scan_escape(struct scanner *s)
     return I8_OK;
 }
 
+/* ASCII that says nothing but itself. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static enum i8_status scan_string(struct scanner *s)
 {
-    s->at++; /* the opening quote */
-    while (s->at < s->length) {
+    const char *text = s->text;
+    const size_t length = s->length;
+    size_t at = s->at + 1; /* behind the opening quote */
+    for (;; at = s->at) {
+        while (at < length && is_plain((unsigned char)text[at]))
+            at++;
+        s->at = at;
+        if (at == length)
+            return fault(s, "a closing quote");
         const unsigned char c = (unsigned char)s->text[s->at];
         if (c == '"') {
             s->at++;
@@ -163,8 +176,6 @@ static enum i8_status scan_string(struct scanner *s)
                 return st;
         } else if (c < 0x20) {
             return fault(s, "control characters in strings to be escaped");
-        } else if (c < 0x80) {
-            s->at++;
         } else {
             size_t used = i8i_utf8_decode(s->text + s->at, s->length - s->at, NULL);
             if (used == 0)
@@ -172,7 +183,6 @@ static enum i8_status scan_string(struct scanner *s)
             s->at += used;
         }
     }
-    return fault(s, "a closing quote");
 }
 
 static enum i8_status scan_word(struct scanner *s, const char *word)

@@ -85,11 +85,17 @@ bool i8i_json_read_text(struct i8i_json_reader *r, struct i8i_json_text *out)
 {
     if (peek(r) != '"')
         return false;
-    const char *start = ++r->at;
-    while (*r->at != '"')
-        r->at += *r->at == '\\' ? 2 : 1;
-    *out = (struct i8i_json_text){.at = start, .length = (size_t)(r->at - start)};
-    r->at++;
+    const char *start = r->at + 1, *quote = r->at;
+    bool escaped;
+    do {
+        quote = memchr(quote + 1, '"', (size_t)(r->end - quote - 1));
+        const char *slash = quote;
+        while (slash > start && slash[-1] == '\\')
+            slash--;
+        escaped = (quote - slash) % 2 != 0;
+    } while (escaped);
+    *out = (struct i8i_json_text){.at = start, .length = (size_t)(quote - start)};
+    r->at = quote + 1;
     return true;
 }
 
@@ -206,6 +212,8 @@ const char *i8i_json_unescape(struct i8i_buffer *buffer, struct i8i_json_text te
 bool i8i_json_text_is(struct i8i_json_text text, const char *word)
 {
     const char *at = text.at, *end = text.at + text.length;
+    if (memchr(at, '\\', text.length) == NULL)
+        return strlen(word) == text.length && memcmp(at, word, text.length) == 0;
     while (at < end) {
         char meaning[LONGEST_UTF8];
         size_t n = 1;

@@ -17,9 +17,10 @@
 struct walk {
     const struct i8i_shard_index *x;
     struct i8i_json_reader r;
-    struct i8i_buffer tensor, file; /* the entry's two strings */
-    struct i8i_json_text last;      /* the file as the entry before has it written, */
-    size_t last_file;               /* and its place in x->files */
+    struct i8i_json_text tensor, file; /* of the entry, as they are written */
+    bool same_file;                    /* as the entry before has it */
+    struct i8i_buffer tensor_name, file_name;
+    size_t place; /* of the file in x->files */
 };
 
 enum i8_status i8i_shard_file(char **own, struct i8i_tree *tree, const char *name,
@@ -47,51 +48,52 @@ static int by_bytes(const void *a, const void *b)
 static struct walk walk_of(const struct i8i_shard_index *x)
 {
     struct walk w = {.x = x, .r = x->weight_map};
-    i8i_buffer_init(&w.tensor, I8I_MAX_INDEX_BYTES);
-    i8i_buffer_init(&w.file, I8I_MAX_INDEX_BYTES);
-    (void)i8i_json_enter_object(&w.r);
+    i8i_buffer_init(&w.tensor_name, I8I_MAX_INDEX_BYTES);
+    i8i_buffer_init(&w.file_name, I8I_MAX_INDEX_BYTES);
     return w;
 }
 
 static void end_walk(struct walk *w)
 {
-    i8i_buffer_free(&w->tensor);
-    i8i_buffer_free(&w->file);
+    i8i_buffer_free(&w->tensor_name);
+    i8i_buffer_free(&w->file_name);
 }
 
-/* To the next entry; *same: its file is the last one's. */
-static enum i8_status next_entry(bool *more, bool *same, struct walk *w,
-                                 struct i8_error *err)
+/* The name of the entry's tensor. */
+static const char *tensor_of(struct walk *w)
 {
-    struct i8i_json_text tensor, file;
-    *more = i8i_json_next_member(&w->r, &tensor);
+    const char *name = i8i_json_unescape(&w->tensor_name, w->tensor);
+    return name != NULL ? name : "(no memory for its name)";
+}
+
+static enum i8_status next_entry(bool *more, struct walk *w, struct i8_error *err)
+{
+    const struct i8i_json_text last = w->file;
+    *more = i8i_json_next_member(&w->r, &w->tensor);
     if (!*more)
         return I8_OK;
-    if (!i8i_json_unescape(&w->tensor, tensor))
-        return i8i_nomem(err);
-    if (!i8i_json_read_text(&w->r, &file))
+    if (!i8i_json_read_text(&w->r, &w->file))
         return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s': expected a file name as text",
-                        w->x->name, w->tensor.data);
-    *same = w->last.at != NULL && file.length == w->last.length &&
-            memcmp(file.at, w->last.at, file.length) == 0;
-    w->last = file;
-    if (!*same && !i8i_json_unescape(&w->file, file))
+                        w->x->name, tensor_of(w));
+    w->same_file = last.at != NULL && last.length == w->file.length &&
+                   memcmp(last.at, w->file.at, last.length) == 0;
+    if (!w->same_file && i8i_json_unescape(&w->file_name, w->file) == NULL)
         return i8i_nomem(err);
     return I8_OK;
 }
 
 /* Takes the file of the entry into the list, unless it is there. */
 static enum i8_status take_file(struct i8i_shard_index *x, size_t *capacity,
-                                const struct walk *w, struct i8i_tree *tree,
+                                struct walk *w, struct i8i_tree *tree,
                                 struct i8_error *err)
 {
-    const char *tensor = w->tensor.data, *file = w->file.data;
+    const char *file = w->file_name.data;
     if (i8i_map_get(&x->by_file, file) != I8I_MAP_NONE)
         return I8_OK;
     if (!i8i_path_is_plain(file))
         return i8i_fail(err, I8_ERR_DATA,
                         "%s: tensor '%s': expected a plain file name, found '%s'",
-                        x->name, tensor, file);
+                        x->name, tensor_of(w), file);
     char *own;
     enum i8_status st = i8i_shard_file(&own, tree, file, err);
     if (st != I8_OK)
@@ -100,7 +102,7 @@ static enum i8_status take_file(struct i8i_shard_index *x, size_t *capacity,
     free(own);
     if (!exists)
         return i8i_fail(err, I8_ERR_DATA, "%s: tensor '%s': its file '%s' does not exist",
-                        x->name, tensor, file);
+                        x->name, tensor_of(w), file);
     const char *name = i8i_arena_strdup(&x->arena, file);
     if (name == NULL || !i8i_grow(&x->files, capacity, x->n_files + 1, sizeof *x->files))
         return i8i_nomem(err);
@@ -120,16 +122,21 @@ static enum i8_status sort_files(struct i8i_shard_index *x, struct i8_error *err
     return st;
 }
 
-static enum i8_status collect_files(struct i8i_shard_index *x, struct i8i_tree *tree,
-                                    struct i8_error *err)
+/* Reads the weight_map at r for its files. */
+static enum i8_status collect_files(struct i8i_shard_index *x, struct i8i_json_reader *r,
+                                    struct i8i_tree *tree, struct i8_error *err)
 {
+    if (!i8i_json_enter_object(r))
+        return i8i_fail(err, I8_ERR_DATA, "%s: expected an object 'weight_map'", x->name);
+    x->weight_map = *r;
     struct walk w = walk_of(x);
     size_t capacity = 0;
-    bool more, same;
-    enum i8_status st;
-    while ((st = next_entry(&more, &same, &w, err)) == I8_OK && more)
-        if (!same && (st = take_file(x, &capacity, &w, tree, err)) != I8_OK)
-            break;
+    bool more = true;
+    enum i8_status st = I8_OK;
+    while (st == I8_OK && (st = next_entry(&more, &w, err)) == I8_OK && more)
+        if (!w.same_file)
+            st = take_file(x, &capacity, &w, tree, err);
+    *r = w.r;
     end_walk(&w);
     return st == I8_OK ? sort_files(x, err) : st;
 }
@@ -151,9 +158,8 @@ static enum i8_status take_key(struct i8i_shard_index *x, struct i8i_map *seen,
     return st;
 }
 
-/* Finds the weight_map; what else there is, is only checked. */
-static enum i8_status find_weight_map(struct i8i_shard_index *x, size_t length,
-                                      struct i8_error *err)
+static enum i8_status read_document(struct i8i_shard_index *x, size_t length,
+                                    struct i8i_tree *tree, struct i8_error *err)
 {
     struct i8i_json_reader r;
     struct i8i_json_text key;
@@ -164,17 +170,15 @@ static enum i8_status find_weight_map(struct i8i_shard_index *x, size_t length,
     while (is_object && st == I8_OK && i8i_json_next_member(&r, &key)) {
         st = take_key(x, &seen, key, err);
         if (st == I8_OK && i8i_json_text_is(key, "weight_map")) {
-            x->weight_map = r;
-            i8i_json_skip(&r);
+            st = collect_files(x, &r, tree, err);
         } else if (st == I8_OK) {
-            i8i_json *value;
+            i8i_json *value; /* of no use to us; but it must be valid */
             st = i8i_json_read_value(&value, &r, x->name, err);
             i8i_json_free(value);
         }
     }
     i8i_map_free(&seen);
-    r = x->weight_map;
-    if (st == I8_OK && (r.at == NULL || !i8i_json_enter_object(&r)))
+    if (st == I8_OK && x->weight_map.at == NULL)
         st = i8i_fail(err, I8_ERR_DATA, "%s: expected an object 'weight_map'", x->name);
     return st;
 }
@@ -190,9 +194,7 @@ enum i8_status i8i_shard_index_read(struct i8i_shard_index *x, struct i8i_tree *
     size_t length;
     enum i8_status st =
         i8i_tree_read(tree, &x->text, &length, name, I8I_MAX_INDEX_BYTES, err);
-    if (st == I8_OK)
-        st = find_weight_map(x, length, err);
-    return st == I8_OK ? collect_files(x, tree, err) : st;
+    return st == I8_OK ? read_document(x, length, tree, err) : st;
 }
 
 void i8i_shard_index_free(struct i8i_shard_index *x)
@@ -221,18 +223,13 @@ static enum i8_status misplaced(const struct i8i_shard_index *x, const char *ten
                     x->name, tensor, x->files[expected], x->files[found]);
 }
 
-/* The next entry with its place in x->files, where all files are by now. */
-static enum i8_status next_place(bool *more, size_t *file, struct walk *w,
-                                 struct i8_error *err)
+/* The next entry, with its place in x->files, where all files are by now. */
+static enum i8_status next_place(bool *more, struct walk *w, struct i8_error *err)
 {
-    bool same;
-    enum i8_status st = next_entry(more, &same, w, err);
-    if (st != I8_OK || !*more)
-        return st;
-    if (!same)
-        w->last_file = i8i_map_get(&w->x->by_file, w->file.data);
-    *file = w->last_file;
-    return I8_OK;
+    enum i8_status st = next_entry(more, w, err);
+    if (st == I8_OK && *more && !w->same_file)
+        w->place = i8i_map_get(&w->x->by_file, w->file_name.data);
+    return st;
 }
 
 enum i8_status i8i_shard_index_two(const struct i8i_shard_index *x, const char *tensor,
@@ -240,13 +237,12 @@ enum i8_status i8i_shard_index_two(const struct i8i_shard_index *x, const char *
 {
     struct walk w = walk_of(x);
     bool more;
-    size_t expected;
     enum i8_status st;
-    while ((st = next_place(&more, &expected, &w, err)) == I8_OK && more &&
-           strcmp(w.tensor.data, tensor) != 0)
+    while ((st = next_place(&more, &w, err)) == I8_OK && more &&
+           !i8i_json_text_is(w.tensor, tensor))
         ;
     if (st == I8_OK)
-        st = more ? misplaced(x, tensor, expected, expected == file ? other : file, err)
+        st = more ? misplaced(x, tensor, w.place, w.place == file ? other : file, err)
                   : not_in_index(x, tensor, file, err);
     end_walk(&w);
     return st;
@@ -275,22 +271,25 @@ static enum i8_status new_ticks(struct ticks *t, const struct i8i_checkpoint *c,
     return I8_OK;
 }
 
-static enum i8_status tick_off(struct ticks *t, const struct i8i_shard_index *x,
-                               const char *tensor, size_t file, struct i8_error *err)
+static enum i8_status tick_off(struct ticks *t, struct walk *w, struct i8_error *err)
 {
-    size_t i = t->next[file];
+    const struct i8i_shard_index *x = w->x;
+    const char *tensor = i8i_json_unescape(&w->tensor_name, w->tensor);
+    if (tensor == NULL)
+        return i8i_nomem(err);
+    size_t i = t->next[w->place];
     if (i >= t->c->n_tensors || strcmp(t->c->tensors[i].name, tensor) != 0)
         i = i8i_map_get(&t->c->by_name, tensor);
     if (i == I8I_MAP_NONE)
         return i8i_fail(err, I8_ERR_DATA,
                         "%s: tensor '%s': expected in %s, which lacks it", x->name,
-                        tensor, x->files[file]);
-    if (t->c->tensors[i].file != file)
-        return misplaced(x, tensor, file, t->c->tensors[i].file, err);
+                        tensor, x->files[w->place]);
+    if (t->c->tensors[i].file != w->place)
+        return misplaced(x, tensor, w->place, t->c->tensors[i].file, err);
     if (t->ticked[i])
         return i8i_json_repeated_key(tensor, x->name, err);
     t->ticked[i] = true;
-    t->next[file] = i + 1;
+    t->next[w->place] = i + 1;
     return I8_OK;
 }
 
@@ -300,10 +299,9 @@ enum i8_status i8i_shard_index_check(const struct i8i_shard_index *x,
     struct walk w = walk_of(x);
     struct ticks t;
     bool more = true;
-    size_t file;
     enum i8_status st = new_ticks(&t, c, err);
-    while (st == I8_OK && (st = next_place(&more, &file, &w, err)) == I8_OK && more)
-        st = tick_off(&t, x, w.tensor.data, file, err);
+    while (st == I8_OK && (st = next_place(&more, &w, err)) == I8_OK && more)
+        st = tick_off(&t, &w, err);
     for (size_t i = 0; i < c->n_tensors && st == I8_OK; i++)
         if (!t.ticked[i])
             st = not_in_index(x, c->tensors[i].name, c->tensors[i].file, err);

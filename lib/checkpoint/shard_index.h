@@ -21,9 +21,9 @@ struct i8i_shard_index {
     /* private: */
     char *name; /* path of the index, for messages */
     char *text; /* read twice: for its files, and once their tensors are known */
-    struct i8i_json_reader weight_map;
-    struct i8i_map by_file; /* the name of a file → its place in `files` */
-    struct i8i_arena arena; /* the names of the files */
+    struct i8i_json_reader weight_map; /* in front of its first entry */
+    struct i8i_map by_file;            /* the name of a file → its place in `files` */
+    struct i8i_arena arena;            /* the names of the files */
 };
 
 /* Reads and checks the index `name` of the tree: every file a plain name that exists.
