@@ -80,10 +80,10 @@ int tree_param(struct tree *t, const char *leaf, uint64_t bytes)
         .persistent = true,
         .tied_to = -1,
         .rank = 1,
-        .shape = {bytes},
         .elements = bytes,
         .dtype = I8_DTYPE_U8, /* one byte each, whatever is asked for */
     };
+    p->shape = &p->elements;
     t->modules[module].n_params++;
     return index;
 }

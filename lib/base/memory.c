@@ -166,14 +166,14 @@ struct i8i_arena_chunk {
     max_align_t data[];
 };
 
-void *i8i_arena_alloc(struct i8i_arena *a, size_t n)
+/* n bytes at a multiple of `unit`. */
+static void *arena_take(struct i8i_arena *a, size_t n, size_t unit)
 {
-    const size_t unit = _Alignof(max_align_t);
-    if (n > SIZE_MAX - sizeof(struct i8i_arena_chunk) - unit)
+    if (n > SIZE_MAX - sizeof(struct i8i_arena_chunk))
         return NULL;
-    n = (n + unit - 1) / unit * unit;
     struct i8i_arena_chunk *c = a->chunks;
-    if (c == NULL || c->size - c->used < n) {
+    size_t at = c != NULL ? (c->used + unit - 1) / unit * unit : 0;
+    if (c == NULL || at > c->size || c->size - at < n) {
         size_t size = n > ARENA_CHUNK ? n : ARENA_CHUNK;
         c = calloc(1, sizeof *c + size);
         if (c == NULL)
@@ -187,16 +187,26 @@ void *i8i_arena_alloc(struct i8i_arena *a, size_t n)
             c->next = a->chunks;
             a->chunks = c;
         }
+        at = 0;
     }
-    void *p = (char *)c->data + c->used;
-    c->used += n;
-    return p;
+    c->used = at + n;
+    return (char *)c->data + at;
+}
+
+void *i8i_arena_alloc(struct i8i_arena *a, size_t n)
+{
+    return arena_take(a, n, _Alignof(max_align_t));
+}
+
+char *i8i_arena_chars(struct i8i_arena *a, size_t n)
+{
+    return arena_take(a, n, 1);
 }
 
 char *i8i_arena_strdup(struct i8i_arena *a, const char *s)
 {
     size_t n = strlen(s);
-    char *copy = i8i_arena_alloc(a, n + 1);
+    char *copy = i8i_arena_chars(a, n + 1);
     if (copy != NULL)
         memcpy(copy, s, n);
     return copy;

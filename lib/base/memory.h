@@ -74,6 +74,8 @@ struct i8i_arena {
     struct i8i_arena_chunk *chunks;
 };
 void *i8i_arena_alloc(struct i8i_arena *a, size_t n) I8I_MUST_CHECK;
+/* The same for text, which stands without gaps. */
+char *i8i_arena_chars(struct i8i_arena *a, size_t n) I8I_MUST_CHECK;
 char *i8i_arena_strdup(struct i8i_arena *a, const char *s) I8I_MUST_CHECK;
 void i8i_arena_free(struct i8i_arena *a);
 

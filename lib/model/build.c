@@ -33,7 +33,7 @@ char *i8i_build_join(struct i8i_model *m, const char *a, const char *b)
 {
     size_t na = strlen(a), nb = strlen(b);
     size_t dot = na && nb;
-    char *s = i8i_arena_alloc(&m->arena, na + dot + nb + 1);
+    char *s = i8i_arena_chars(&m->arena, na + dot + nb + 1);
     if (!s)
         return NULL;
     memcpy(s, a, na);
@@ -117,8 +117,7 @@ enum i8_status i8i_build_param(struct i8i_builder *b, int *index,
     struct i8i_param *p = &m->params[n];
     *p = *as;
     p->module = m->n_modules - 1;
-    p->name = i8i_build_join(m, m->modules[p->module].path, as->leaf);
-    if (!p->name)
+    if (!p->name && !(p->name = i8i_build_join(m, m->modules[p->module].path, as->leaf)))
         return i8i_nomem(err);
     m->modules[p->module].n_params++;
     *index = m->n_params++;
@@ -157,7 +156,7 @@ void i8i_build_attach(struct i8i_builder *b, struct i8i_param *p,
     p->tensor = tensor;
     p->dtype = tensor->dtype;
     p->rank = tensor->rank;
-    memcpy(p->shape, tensor->shape, sizeof p->shape);
+    p->shape = tensor->shape;
     p->elements = tensor->elements;
     i8i_build_use(b, tensor, false);
 }
@@ -271,27 +270,29 @@ static enum i8_status index_blocks(struct i8i_model *m, struct i8_error *err)
     return I8_OK;
 }
 
-static enum i8_status index_names(struct i8i_model *m, struct i8_error *err)
+static enum i8_status take_name(struct i8i_map *seen, const char *what, const char *name,
+                                struct i8_error *err)
 {
-    enum i8_status st;
-    size_t existing;
-    for (int i = 0; i < m->n_modules; i++) {
-        if ((st = i8i_map_add(&m->module_by_path, m->modules[i].path, (size_t)i,
-                              &existing, err)))
-            return st;
-        if (existing != I8I_MAP_NONE)
-            return i8i_fail(err, I8_ERR_DATA, "module '%s' appears twice",
-                            m->modules[i].path);
-    }
-    for (int i = 0; i < m->n_params; i++) {
-        if ((st = i8i_map_add(&m->param_by_name, m->params[i].name, (size_t)i, &existing,
-                              err)))
-            return st;
-        if (existing != I8I_MAP_NONE)
-            return i8i_fail(err, I8_ERR_DATA, "parameter '%s' appears twice",
-                            m->params[i].name);
-    }
-    return I8_OK;
+    size_t before;
+    enum i8_status st = i8i_map_add(seen, name, 0, &before, err);
+    if (!st && before != I8I_MAP_NONE)
+        st = i8i_fail(err, I8_ERR_DATA, "%s '%s' appears twice", what, name);
+    return st;
+}
+
+static enum i8_status check_names(const struct i8i_model *m, struct i8_error *err)
+{
+    struct i8i_map modules, params;
+    i8i_map_init(&modules);
+    i8i_map_init(&params);
+    enum i8_status st = I8_OK;
+    for (int i = 0; i < m->n_modules && !st; i++)
+        st = take_name(&modules, "module", m->modules[i].path, err);
+    for (int i = 0; i < m->n_params && !st; i++)
+        st = take_name(&params, "parameter", m->params[i].name, err);
+    i8i_map_free(&modules);
+    i8i_map_free(&params);
+    return st;
 }
 
 /* Every tensor that has no place is named: ignored ones are known to be stale. */
@@ -326,7 +327,8 @@ enum i8_status i8i_build_finish(struct i8i_builder *b, struct i8_error *err)
 {
     enum i8_status st;
     link_children(b->m);
-    if ((st = index_blocks(b->m, err)) || (st = index_names(b->m, err)))
+    if ((st = index_blocks(b->m, err)) ||
+        (b->may_collide && (st = check_names(b->m, err))))
         return st;
     return list_leftovers(b, err);
 }

@@ -11,8 +11,10 @@
 struct i8i_builder {
     struct i8i_model *m;
     size_t module_capacity, param_capacity;
-    bool *used;  /* one a tensor of the checkpoint: it has a place */
-    bool *stale; /* one a tensor: used, but by nothing that counts */
+    bool *used;       /* one a tensor of the checkpoint: it has a place */
+    bool *stale;      /* one a tensor: used, but by nothing that counts */
+    bool may_collide; /* paths and names were not composed so that they are certain to
+                         differ, as a family's table does it */
 };
 
 enum i8_status i8i_builder_init(struct i8i_builder *b, struct i8i_model *m,
@@ -24,7 +26,8 @@ void i8i_builder_free(struct i8i_builder *b);
 enum i8_status i8i_build_module(struct i8i_builder *b, int *index,
                                 const struct i8i_module *as, const char *stored_name,
                                 struct i8_error *err) I8I_MUST_CHECK;
-/* Appends a parameter of the module appended last; name and module are composed. */
+/* Appends a parameter of the module appended last. A name that as has is kept, which is
+ * then the same as what would be composed. */
 enum i8_status i8i_build_param(struct i8i_builder *b, int *index,
                                const struct i8i_param *as,
                                struct i8_error *err) I8I_MUST_CHECK;
@@ -42,7 +45,7 @@ enum i8_status i8i_build_int8(struct i8i_builder *b, int module,
                               const struct i8i_tensor *weight,
                               const struct i8i_model_options *options,
                               struct i8_error *err) I8I_MUST_CHECK;
-/* Links siblings, indexes paths, names, blocks; lists what is left over. */
+/* Links siblings, indexes blocks, lists what is left over. */
 enum i8_status i8i_build_finish(struct i8i_builder *b,
                                 struct i8_error *err) I8I_MUST_CHECK;
 

@@ -90,36 +90,80 @@ static enum i8_status missing(struct i8i_walk *w, const struct i8i_param *p,
         w->m->architecture, mod->stored_path, dot, p->leaf);
 }
 
+/* Of what has no tensor of its own. */
+static enum i8_status keep_shape(struct i8i_walk *w, struct i8i_param *p,
+                                 const uint64_t *shape)
+{
+    uint64_t *own = i8i_arena_alloc(&w->m->arena, p->rank * sizeof *own);
+    if (!own)
+        return i8i_nomem(w->err);
+    memcpy(own, shape, p->rank * sizeof *own);
+    p->shape = own;
+    return I8_OK;
+}
+
+/* Gives the parameter its tensor, which must have the shape that is expected. */
+static enum i8_status join(struct i8i_walk *w, struct i8i_place at, struct i8i_param *p,
+                           const struct i8i_tensor *tensor, uint64_t *shape,
+                           const enum i8i_dim *dims)
+{
+    const struct i8i_module *mod = &w->m->modules[at.module];
+    const uint32_t rank = p->rank;
+    /* A converted Conv1D is stored the way of a Linear. */
+    enum i8i_dim turned[] = {dims[1], dims[0], I8I_DIM_NONE};
+    if (mod->kind == I8I_NODE_CONV1D && tensor->dtype == I8_DTYPE_I8 && rank == 2) {
+        uint64_t rows = shape[1];
+        shape[1] = shape[0];
+        shape[0] = rows;
+        dims = turned;
+    }
+    if (tensor->rank != rank || memcmp(tensor->shape, shape, rank * sizeof *shape) != 0) {
+        char found[I8I_SHAPE_TEXT], wanted[I8I_SHAPE_TEXT * 2];
+        describe_shape(wanted, sizeof wanted, w->family, rank, shape, dims);
+        return i8i_fail(w->err, I8_ERR_DATA, "tensor '%s' is %s, but config.json says %s",
+                        tensor->name, i8i_shape_text(found, tensor->rank, tensor->shape),
+                        wanted);
+    }
+    i8i_build_attach(w->b, p, tensor);
+    bool linear = mod->kind == I8I_NODE_LINEAR || mod->kind == I8I_NODE_CONV1D ||
+                  mod->kind == I8I_NODE_LINEAR_SUBCLASS;
+    if (linear && rank == 2 && tensor->dtype == I8_DTYPE_I8)
+        return i8i_build_int8(w->b, at.module, tensor, w->options, w->err);
+    return I8_OK;
+}
+
 /* One parameter or buffer with its expected dimensions, `dims` ending with NONE. */
 static enum i8_status add_param(struct i8i_walk *w, struct i8i_place at, const char *leaf,
                                 const struct i8i_param *like, const enum i8i_dim *dims)
 {
     struct i8i_param p = *like;
+    uint64_t shape[I8I_MAX_RANK];
     p.leaf = leaf;
     p.tied_to = -1;
     p.elements = 1;
     for (p.rank = 0; dims[p.rank] != I8I_DIM_NONE; p.rank++) {
         int64_t n = w->m->hp.dim[dims[p.rank]];
-        p.shape[p.rank] = (uint64_t)n;
+        shape[p.rank] = (uint64_t)n;
         if (!i8i_mul_u64(&p.elements, p.elements, (uint64_t)n))
             return i8i_fail(w->err, I8_ERR_DATA, "config.json: '%s.%s' is too large",
                             w->m->modules[at.module].path, leaf);
     }
-    int index;
-    enum i8_status st = i8i_build_param(w->b, &index, &p, w->err);
+    const struct i8i_module *mod = &w->m->modules[at.module];
+    const struct i8i_tensor *tensor;
+    enum i8_status st = i8i_build_find(w->b, &tensor, at.module, leaf, w->err);
     if (st)
         return st;
-    struct i8i_param *param = &w->m->params[index];
-    const struct i8i_module *mod = &w->m->modules[at.module];
-
-    const struct i8i_tensor *tensor;
-    if ((st = i8i_build_find(w->b, &tensor, at.module, leaf, w->err)))
+    if (tensor && mod->stored_path == mod->path)
+        p.name = tensor->name;
+    int index;
+    if ((st = i8i_build_param(w->b, &index, &p, w->err)))
         return st;
+    struct i8i_param *param = &w->m->params[index];
     if (!p.buffer && tie_of_target(w, param->name)) {
         param->tied_to = -2; /* found by i8i_expand_ties once the source exists */
         if (tensor)
             i8i_build_use(w->b, tensor, true);
-        return I8_OK;
+        return keep_shape(w, param, shape);
     }
     /* The first checkpoints of BERT's time call a norm's parameters so. */
     if (!tensor && mod->kind == I8I_NODE_NORM &&
@@ -127,38 +171,14 @@ static enum i8_status add_param(struct i8i_walk *w, struct i8i_place at, const c
                              strcmp(leaf, "weight") == 0 ? "gamma" : "beta", w->err)))
         return st;
     if (p.buffer && !tensor) /* persistent ones may be absent, too: zeros, then */
-        return I8_OK;
+        return keep_shape(w, param, shape);
     if (p.buffer && !p.persistent) { /* computed by readers, whatever is stored */
         i8i_build_use(w->b, tensor, true);
-        return I8_OK;
+        return keep_shape(w, param, shape);
     }
     if (!tensor && (st = find_under_target(w, param->name, &tensor)))
         return st;
-    if (!tensor)
-        return missing(w, param, mod);
-
-    /* A converted Conv1D is stored the way of a Linear. */
-    enum i8i_dim turned[] = {dims[1], dims[0], I8I_DIM_NONE};
-    if (mod->kind == I8I_NODE_CONV1D && tensor->dtype == I8_DTYPE_I8 && p.rank == 2) {
-        uint64_t rows = p.shape[1];
-        p.shape[1] = p.shape[0];
-        p.shape[0] = rows;
-        dims = turned;
-    }
-    if (tensor->rank != p.rank ||
-        memcmp(tensor->shape, p.shape, p.rank * sizeof *p.shape) != 0) {
-        char found[I8I_SHAPE_TEXT], wanted[I8I_SHAPE_TEXT * 2];
-        describe_shape(wanted, sizeof wanted, w->family, p.rank, p.shape, dims);
-        return i8i_fail(w->err, I8_ERR_DATA, "tensor '%s' is %s, but config.json says %s",
-                        tensor->name, i8i_shape_text(found, tensor->rank, tensor->shape),
-                        wanted);
-    }
-    i8i_build_attach(w->b, param, tensor);
-    bool linear = mod->kind == I8I_NODE_LINEAR || mod->kind == I8I_NODE_CONV1D ||
-                  mod->kind == I8I_NODE_LINEAR_SUBCLASS;
-    if (linear && p.rank == 2 && tensor->dtype == I8_DTYPE_I8)
-        return i8i_build_int8(w->b, at.module, tensor, w->options, w->err);
-    return I8_OK;
+    return tensor ? join(w, at, param, tensor, shape, dims) : missing(w, param, mod);
 }
 
 enum i8_status i8i_expand_weights(struct i8i_walk *w, const struct i8i_node *row,

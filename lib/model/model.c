@@ -101,8 +101,6 @@ static struct i8i_model *new_model(const char *name)
     struct i8i_model *m = calloc(1, sizeof *m);
     if (!m)
         return NULL;
-    i8i_map_init(&m->module_by_path);
-    i8i_map_init(&m->param_by_name);
     m->model_type = m->architecture = "";
     m->int8_threshold = 6.0;
     m->name = i8i_arena_strdup(&m->arena, name);
@@ -172,8 +170,6 @@ void i8i_model_free(struct i8i_model *m)
 {
     if (!m)
         return;
-    i8i_map_free(&m->module_by_path);
-    i8i_map_free(&m->param_by_name);
     free(m->modules);
     free(m->params);
     free(m->outside);
@@ -191,16 +187,67 @@ void i8i_model_free(struct i8i_model *m)
 
 /* ---- lookups ---- */
 
+/* What of `path` is behind the module's name; NULL if it does not begin so. */
+static const char *behind(const struct i8i_model *m, int module, const char *path)
+{
+    const char *name = m->modules[module].name;
+    const size_t n = strlen(name);
+    if (strncmp(path, name, n) != 0 || (path[n] != '.' && path[n] != '\0'))
+        return NULL;
+    return path + n + (path[n] == '.');
+}
+
+/* Of blocks there may be very many, but they are numbered. */
+static int block_child(const struct i8i_model *m, int list, const char *path)
+{
+    const struct i8i_module *first = &m->modules[m->modules[list].first_child];
+    char *end;
+    if (first->role != I8I_ROLE_BLOCK || *path < '0' || *path > '9')
+        return -1;
+    const unsigned long k = strtoul(path, &end, 10);
+    if (k >= (unsigned long)m->n_blocks[first->stack])
+        return -1;
+    const int block = m->blocks[first->stack][k];
+    return m->modules[block].parent == list && behind(m, block, path) ? block : -1;
+}
+
+static int child(const struct i8i_model *m, int module, const char *path)
+{
+    int c = m->modules[module].first_child;
+    const int block = c >= 0 ? block_child(m, module, path) : -1;
+    if (block >= 0)
+        return block;
+    while (c >= 0 && !behind(m, c, path))
+        c = m->modules[c].next_sibling;
+    return c;
+}
+
+/* As far down as the name leads; *rest is what is left of it. */
+static int descend(const struct i8i_model *m, const char *name, const char **rest)
+{
+    int module = 0;
+    for (int c; *name && (c = child(m, module, name)) >= 0; module = c)
+        name = behind(m, c, name);
+    *rest = name;
+    return module;
+}
+
 int i8i_model_module(const struct i8i_model *m, const char *path)
 {
-    size_t i = i8i_map_get(&m->module_by_path, path);
-    return i == I8I_MAP_NONE ? -1 : (int)i;
+    const char *rest;
+    const int module = descend(m, path, &rest);
+    return *rest ? -1 : module;
 }
 
 int i8i_model_param(const struct i8i_model *m, const char *name)
 {
-    size_t i = i8i_map_get(&m->param_by_name, name);
-    return i == I8I_MAP_NONE ? -1 : (int)i;
+    const char *leaf;
+    const struct i8i_module *mod = &m->modules[descend(m, name, &leaf)];
+    for (int p = mod->first_param; p < mod->first_param + mod->n_params; p++) {
+        if (strcmp(m->params[p].leaf, leaf) == 0)
+            return p;
+    }
+    return -1;
 }
 
 static bool in_block(const struct i8i_model *m, int module, int stack, int block)

@@ -41,7 +41,7 @@ struct i8i_param {
     bool persistent; /* in the state dict */
     int tied_to;     /* index of the parameter whose storage it shares, or -1 */
     uint32_t rank;
-    uint64_t shape[I8I_MAX_RANK];
+    const uint64_t *shape; /* the tensor's own where there is one */
     uint64_t elements;
     enum i8_dtype dtype; /* as stored; what the config says where nothing is stored */
     const struct i8i_tensor *tensor; /* NULL when tied or not stored */
@@ -84,7 +84,6 @@ struct i8i_model {
     const char *name;  /* the MODEL string */
     /* private: */
     struct i8i_arena arena;
-    struct i8i_map module_by_path, param_by_name;
     int *outside; /* modules outside the blocks */
     int n_outside;
     int *blocks[2]; /* module of each block, by stack */
@@ -109,7 +108,8 @@ enum i8_status i8i_model_open_tree(struct i8i_model **out, struct i8i_tree *tree
                                    struct i8_error *err) I8I_MUST_CHECK;
 void i8i_model_free(struct i8i_model *m);
 
-/* -1 if there is none. */
+/* -1 if there is none. They walk down the tree, past the siblings on the way but those
+ * that are blocks. */
 int i8i_model_module(const struct i8i_model *m, const char *path);
 int i8i_model_param(const struct i8i_model *m, const char *name);
 /* The module with `role` in block `block` of `stack`; block -1: outside the blocks

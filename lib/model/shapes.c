@@ -112,7 +112,7 @@ static enum i8_status new_branch(struct forest *f, size_t *index, const char *pa
 {
     if (!i8i_grow(&f->branches, &f->capacity, f->n + 1, sizeof *f->branches))
         return i8i_nomem(f->err);
-    char *copy = i8i_arena_alloc(&f->m->arena, length + 1);
+    char *copy = i8i_arena_chars(&f->m->arena, length + 1);
     if (!copy)
         return i8i_nomem(f->err);
     memcpy(copy, path, length);
@@ -368,6 +368,8 @@ static enum i8_status emit(struct forest *f, size_t index, int parent, int stack
         mod.class_name = *f->m->architecture ? f->m->architecture : "Module";
     int module;
     enum i8_status st = i8i_build_module(f->b, &module, &mod, NULL, f->err);
+    if (!st) /* differs where a component of a name is empty */
+        f->b->may_collide |= strcmp(f->m->modules[module].path, br->path) != 0;
     if (!st)
         st = emit_params(f, br, module);
     for (size_t c = br->first_child; !st && c != NONE; c = f->branches[c].next)
