@@ -123,10 +123,16 @@ bool i8i_json_read_null(struct i8i_json_reader *r)
     return true;
 }
 
-/* Numbers and words end where the grammar has something else to say. */
+/* Numbers and words consist of these. */
+static bool is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '.' || c == '-' ||
+           c == '+' || c == 'E';
+}
+
 static void skip_word(struct i8i_json_reader *r)
 {
-    while (r->at < r->end && strchr(",]} \n\r\t", *r->at) == NULL)
+    while (r->at < r->end && is_word(*r->at))
         r->at++;
 }
 

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sparse LLaMA checkpoint of about N tensors: many small blocks, weights a hole.
 
-    many_tensors.py N OUTDIR
+    many_tensors.py N OUTDIR [FILES]
+
+In FILES files of about as many tensors each, with an index (4; a header holds at most
+100 MB), or in a single one without.
 """
 import json
 import os
@@ -10,7 +13,6 @@ import struct
 import sys
 
 HIDDEN, FFN, VOCAB = 64, 128, 256
-SHARD = 250_000  # tensors a file: a header holds at most 100 MB
 
 
 def block(i):
@@ -41,6 +43,7 @@ def write_shard(path, tensors):
 
 def main():
     count, out = int(sys.argv[1]), sys.argv[2]
+    files = int(sys.argv[3]) if len(sys.argv) > 3 else 4
     layers = max(1, (count - 3) // 9)
     tensors = {"model.embed_tokens.weight": [VOCAB, HIDDEN], "model.norm.weight": [HIDDEN],
                "lm_head.weight": [VOCAB, HIDDEN]}
@@ -48,7 +51,8 @@ def main():
         tensors.update(block(i))
     os.makedirs(out, exist_ok=True)
     names = sorted(tensors)
-    parts = [names[i:i + SHARD] for i in range(0, len(names), SHARD)]
+    each = -(-len(names) // files)
+    parts = [names[i:i + each] for i in range(0, len(names), each)]
     weight_map = {}
     for i, part in enumerate(parts):
         file = ("model.safetensors" if len(parts) == 1

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Times plan: a LLaMA-3.1-405B of 191 shards (sparse, local), then checkpoints of 1,000 to
-# 1,000,000 tensors; beside accelerate's infer_auto_device_map when I8_VENV names an
-# environment that has it. Then the table of smallest equal budgets.
+# Times plan: a LLaMA-3.1-405B of 191 shards (sparse, local), beside accelerate's
+# infer_auto_device_map when I8_VENV names an environment that has it; then how the cost
+# grows, over checkpoints of 1,000 to 1,000,000 tensors, each with an index and four files.
+# Then the table of smallest equal budgets.
 #   I8_TOOL      the program (default: src/int8tool)
 #   I8_BUDGETS   the smallest_budgets program (default: tests/bench/smallest_budgets)
+#   RUNS         rounds over the sizes (default: 7)
 #   I8_VENV      a Python environment with accelerate and transformers; optional
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,10 +46,12 @@ else
 fi
 /usr/bin/time -f "405B: peak memory %M KiB" $plan >/dev/null
 for n in 1000 10000 100000 1000000; do
-    "$python" "$here/many_tensors.py" $n "$dir/many" >/dev/null
-    /usr/bin/time -f "$n tensors: %e s (%U s user), %M KiB" "$tool" plan "$dir/many" >/dev/null
-    rm -rf "$dir/many"
+    "$python" "$here/many_tensors.py" $n "$dir/$n" >/dev/null
 done
+# 100,000 first: the others are then told as so many times as long.
+"$python" "$here/time_runs.py" --runs "${RUNS:-7}" \
+    "100,000 tensors=$tool plan $dir/100000" "1,000 tensors=$tool plan $dir/1000" \
+    "10,000 tensors=$tool plan $dir/10000" "1,000,000 tensors=$tool plan $dir/1000000"
 if [ -x "$budgets" ]; then
     "$budgets" "$dir"/models/*
 fi

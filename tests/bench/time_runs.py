@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times commands side by side: each once a round, the rounds one after another, so that
 whatever else the machine does falls on all of them. Prints a Markdown table: median time,
-lowest and highest, rate, peak memory, and how many times as long as the first command each
-takes (median over the rounds, lowest and highest).
+lowest and highest, rate, median processor time, peak memory, and how many times as long as
+the first command each takes, by either time (median over the rounds, lowest and highest).
+Where the machine is shared, processor time tells more.
 
     time_runs.py [--runs N] [--bytes N] [--before COMMAND] [--check COMMAND] NAME=COMMAND...
 
@@ -24,7 +25,7 @@ def run(command, name):
 
 
 def timed(command, name):
-    """Seconds, and the peak of resident memory in MiB."""
+    """Seconds, those of the processors, and the peak of resident memory in MiB."""
     with open(os.devnull, "w") as null:
         start = time.monotonic()
         p = subprocess.Popen(["sh", "-c", command], stdin=subprocess.DEVNULL, stdout=null,
@@ -34,12 +35,20 @@ def timed(command, name):
     p.returncode = os.waitstatus_to_exitcode(status)
     if p.returncode:
         sys.exit(f"{name} failed with {p.returncode}: {command}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def spread(values, form):
-    return (f"{statistics.median(values):{form}} "
-            f"({min(values):{form}}–{max(values):{form}})")
+def number(value):
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def spread(values):
+    return (f"{number(statistics.median(values))} "
+            f"({number(min(values))}–{number(max(values))})")
+
+
+def times_first(values, first):
+    return spread([x / y if y else 0 for x, y in zip(values, first)])
 
 
 def main():
@@ -53,27 +62,30 @@ def main():
     a = p.parse_args()
     commands = [c.split("=", 1) for c in a.commands]
     seconds = {n: [] for n, _ in commands}
+    cpu = {n: [] for n, _ in commands}
     memory = {n: [] for n, _ in commands}
     for _ in range(a.runs):
         for name, command in commands:
             if run(a.before, name):
                 sys.exit(f"preparing {name} failed: {a.before}")
-            s, m = timed(command, name)
+            s, c, m = timed(command, name)
             if run(a.check, name):
                 sys.exit(f"{name} left something wrong: {a.check}")
             seconds[name].append(s)
+            cpu[name].append(c)
             memory[name].append(m)
     rate = a.bytes > 0
-    print("| | seconds |" + (" MB/s |" if rate else "") + " peak MiB | × the first |")
-    print("|---|---|" + ("---|" if rate else "") + "---|---|")
-    first = seconds[commands[0][0]]
+    print("| | seconds |" + (" MB/s |" if rate else "")
+          + " CPU seconds | peak MiB | × the first | × its CPU |")
+    print("|---|---|" + ("---|" if rate else "") + "---|---|---|---|")
+    first = commands[0][0]
     for name, _ in commands:
         s = seconds[name]
-        cells = [name, spread(s, ".2f")]
+        cells = [name, spread(s)]
         if rate:
             cells.append(f"{a.bytes / statistics.median(s) / 1e6:.0f}")
-        cells += [f"{max(memory[name]):.0f}",
-                  spread([x / y for x, y in zip(s, first)], ".2f")]
+        cells += [spread(cpu[name]), f"{max(memory[name]):.0f}",
+                  times_first(s, seconds[first]), times_first(cpu[name], cpu[first])]
         print("| " + " | ".join(cells) + " |")
 
 
