@@ -99,8 +99,9 @@ static bool occurs_in(struct loop *l, const char *name, int param)
 }
 
 /* Collects the parameters tied to something in `item` that lie outside of it, and for
- * each the list's item that holds it. */
-static enum i8_status find_tied(struct loop *l, int item, struct i8_error *err)
+ * each the item of `list` that holds it. */
+static enum i8_status find_tied(struct loop *l, const struct i8i_replay_list *list,
+                                int item, struct i8_error *err)
 {
     const struct i8i_model *m = l->r->model;
     const char *name = i8i_item_name(m, item);
@@ -120,7 +121,7 @@ static enum i8_status find_tied(struct loop *l, int item, struct i8_error *err)
     }
     for (size_t i = 0; i < l->n_tied; i++) {
         int above = m->params[l->tied[i]].module;
-        while (above > 0 && !l->list.listed[above])
+        while (above > 0 && !list->listed[above])
             above = m->modules[above].parent;
         if (above <= 0)
             return i8i_fail(err, I8_ERR_UNSUPPORTED,
@@ -199,6 +200,70 @@ static bool record(struct loop *l, const struct i8i_spill *spill)
     return true;
 }
 
+/* ---- fallback_allocation ---- */
+
+/* The first item of at most `limit` bytes, looked for from the front of the list and,
+ * where one is too large, among its parts. */
+static enum i8_status search(bool *found, int *item, struct loop *l, double limit,
+                             struct i8_error *err)
+{
+    struct i8i_replay_list rest;
+    enum i8_status status = I8_OK;
+
+    *found = false;
+    if (limit < 0) /* which Python takes for no size, and does not look at ties */
+        return I8_OK;
+    if (!i8i_replay_list_init(&rest, l->r->model, l->r->bytes) ||
+        !i8i_replay_list_copy(&rest, &l->list))
+        status = i8i_nomem(err);
+    while (status == I8_OK && !*found && rest.head != I8I_LIST_END) {
+        *item = i8i_replay_list_pop(&rest);
+        status = find_tied(l, &rest, *item, err);
+        if (status != I8_OK)
+            break;
+        *found = size_with_ties(l, i8i_item_size(l->r->bytes, *item)) <= limit;
+        if (!*found && can_split(l, *item) &&
+            !i8i_replay_list_expand(&rest, *item, I8I_LIST_END))
+            status = i8i_nomem(err);
+    }
+    i8i_replay_list_free(&rest);
+    return status;
+}
+
+/* Takes what was found out of the list, where it may be a part of a part of an item. */
+static bool take_out(struct loop *l, int item)
+{
+    const struct i8i_model *m = l->r->model;
+
+    while (i8i_replay_list_find(&l->list, item) == I8I_LIST_END) {
+        int above =
+            i8i_item_is_module(item) ? m->modules[item].parent : m->params[~item].module;
+        while (!l->list.listed[above])
+            above = m->modules[above].parent;
+        int at = i8i_replay_list_find(&l->list, above);
+        if (!i8i_replay_list_expand(&l->list, above, at))
+            return false;
+    }
+    i8i_replay_list_remove(&l->list, item);
+    return true;
+}
+
+/* Nothing is on the device yet and `item` does not fit: something that does is put in
+ * front of it. */
+static enum i8_status fall_back(bool *found, struct loop *l, int item, double limit,
+                                struct i8_error *err)
+{
+    int other = 0;
+    enum i8_status status = search(found, &other, l, limit, err);
+
+    if (status != I8_OK || !*found)
+        return status;
+    if (!take_out(l, other) || !i8i_replay_list_push(&l->list, item) ||
+        !i8i_replay_list_push(&l->list, other))
+        return i8i_nomem(err);
+    return I8_OK;
+}
+
 static enum i8_status run(struct loop *l, const struct i8i_limit *limits, size_t n,
                           struct i8_error *err)
 {
@@ -221,7 +286,7 @@ static enum i8_status run(struct loop *l, const struct i8i_limit *limits, size_t
         i8i_replay_forget(list, item);
         if (list->n_largest == 0)
             i8i_replay_find_largest(list, false);
-        enum i8_status status = find_tied(l, item, err);
+        enum i8_status status = find_tied(l, list, item, err);
         if (status != I8_OK)
             return status;
 
@@ -250,6 +315,15 @@ static enum i8_status run(struct loop *l, const struct i8i_limit *limits, size_t
             i8i_replay_find_largest(list, false);
             continue;
         }
+        bool other = false;
+        if (l->r->fallback && !disk && used == 0 &&
+            (status =
+                 fall_back(&other, l, item,
+                           limits[current].bytes - fmax(list->largest_size, with_ties),
+                           err)) != I8_OK)
+            return status;
+        if (other)
+            continue;
         struct i8i_spill spill = {
             .item = item,
             .device = device,

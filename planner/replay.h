@@ -34,6 +34,7 @@ struct i8i_replay {
     const struct i8i_model *model;
     const struct i8i_bytes *bytes;
     enum i8i_replay_rules rules;
+    bool fallback; /* accelerate's fallback_allocation, off in all that calls it */
     /* filled by i8i_replay_run: */
     struct i8i_placement placement;
     struct i8i_spill *spills;

@@ -60,6 +60,23 @@ bool i8i_replay_list_push(struct i8i_replay_list *l, int item)
     return true;
 }
 
+bool i8i_replay_list_copy(struct i8i_replay_list *l, const struct i8i_replay_list *from)
+{
+    if (!i8i_grow(&l->cells, &l->capacity, from->n_cells, sizeof *l->cells))
+        return false;
+    for (int at = from->head; at != I8I_LIST_END; at = from->cells[at].next) {
+        l->cells[l->n_cells] =
+            (struct i8i_replay_cell){from->cells[at].item, I8I_LIST_END};
+        if (l->n_cells > 0)
+            l->cells[l->n_cells - 1].next = (int)l->n_cells;
+        else
+            l->head = 0;
+        set_listed(l, from->cells[at].item, true);
+        l->n_cells++;
+    }
+    return true;
+}
+
 int i8i_replay_list_pop(struct i8i_replay_list *l)
 {
     int item = l->cells[l->head].item;

@@ -41,6 +41,8 @@ bool i8i_replay_list_init(struct i8i_replay_list *l, const struct i8i_model *m,
                           const struct i8i_bytes *b);
 void i8i_replay_list_free(struct i8i_replay_list *l);
 bool i8i_replay_list_push(struct i8i_replay_list *l, int item);
+/* Fills an empty list with the items of another. */
+bool i8i_replay_list_copy(struct i8i_replay_list *l, const struct i8i_replay_list *from);
 int i8i_replay_list_pop(struct i8i_replay_list *l); /* not when empty */
 /* The cell that holds an item, I8I_LIST_END if none does. */
 int i8i_replay_list_find(const struct i8i_replay_list *l, int item);

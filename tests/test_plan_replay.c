@@ -60,6 +60,8 @@ static size_t read_limits(struct i8i_limit *limits, const char *text)
     return n;
 }
 
+static bool fallback; /* what run_map asks for */
+
 /* The cleaned map as "key:device key:device", keys in the order of the tree. */
 static void run_map(char *out, size_t size, enum i8i_replay_rules rules,
                     struct i8i_limit *limits, size_t n)
@@ -68,7 +70,8 @@ static void run_map(char *out, size_t size, enum i8i_replay_rules rules,
     struct i8_error err = {0};
     struct i8_plan_entry *map;
     size_t n_map;
-    struct i8i_replay r = {.model = &tree.model, .bytes = &bytes, .rules = rules};
+    struct i8i_replay r = {
+        .model = &tree.model, .bytes = &bytes, .rules = rules, .fallback = fallback};
     enum i8i_byte_rules byte_rules =
         rules == I8I_REPLAY_ACCELERATE ? I8I_BYTES_ACCELERATE : I8I_BYTES_TRANSFORMERS;
 
@@ -269,6 +272,106 @@ START_TEST(low_zero_gap)
 }
 END_TEST
 
+static void expect_fallback(const char *limits_text, const char *without,
+                            const char *with)
+{
+    expect(I8I_REPLAY_ACCELERATE, limits_text, without);
+    fallback = true;
+    expect(I8I_REPLAY_ACCELERATE, limits_text, with);
+    fallback = false;
+}
+
+/* Of accelerate's tests: one that finds a place, none that fits, one that is not asked
+ * for because something is on the device, tied weights, buffers. */
+START_TEST(fallback_allocation)
+{
+    tree_init(&tree);
+    int inner = tree_module(&tree, 0, "module", "Sequential");
+    add_linear(inner, "linear1", 160, 16);
+    add_linear(inner, "linear2", 64, 16);
+    add_linear(inner, "linear3", 128, 32);
+    expect_fallback("0=256", ":disk",
+                    "module.linear1:disk module.linear2:0 module.linear3:disk");
+
+    tree_init(&tree);
+    inner = tree_module(&tree, 0, "module", "Sequential");
+    add_linear(inner, "linear1", 400, 40);
+    add_linear(inner, "linear2", 400, 40);
+    add_linear(inner, "linear3", 400, 40);
+    expect_fallback("0=30", ":disk", ":disk");
+
+    tree_init(&tree);
+    static const char *const names[] = {"module1", "module2", "module3"};
+    for (int i = 0; i < 3; i++) {
+        inner = tree_module(&tree, 0, names[i], "CustomModule");
+        add_linear(inner, "submodule1", 1600, 80);
+        add_linear(inner, "submodule2", 1600, 80);
+    }
+    static const char partial[] = "module1.submodule1:0 module1.submodule2:disk "
+                                  "module2:disk module3:disk";
+    expect_fallback("0=5000", partial, partial);
+
+    tree_init(&tree);
+    add_linear(0, "linear1", 400, 40);
+    add_linear(0, "linear2", 400, 40);
+    tree_tie(&tree, "linear2.weight", "linear1.weight");
+    expect_fallback("0=600", ":0", ":0");
+
+    tree_init(&tree);
+    add_linear(0, "linear1", 400, 40);
+    tree_buffer(&tree, "buffer1", 20);
+    tree_module(&tree, 0, "batchnorm", "BatchNorm1d");
+    tree_param(&tree, "weight", 40);
+    tree_param(&tree, "bias", 40);
+    tree_buffer(&tree, "running_mean", 40);
+    tree_buffer(&tree, "running_var", 40);
+    tree_buffer(&tree, "num_batches_tracked", 8);
+    tree_buffer(&tree, "buffer2", 20);
+    add_linear(0, "linear2", 400, 40);
+    tree_buffer(&tree, "buffer3", 20);
+    expect_fallback("0=678", ":disk", "linear1:disk batchnorm:0 linear2:disk");
+}
+END_TEST
+
+/* What accelerate 1.15's own functions gave for trees made at random. */
+START_TEST(fallback_below_the_list)
+{
+    tree_init(&tree);
+    int m0 = tree_module(&tree, 0, "m0", "A");
+    add_linear(tree_module(&tree, m0, "m0", "NS"), "a", 29, 48);
+    int m01 = tree_module(&tree, m0, "m1", "B");
+    add_linear(m01, "m0", 22, 0);
+    add_linear(m01, "m1", 7, 0);
+    int m02 = tree_module(&tree, m0, "m2", "A");
+    add_linear(m02, "m0", 7, 0);
+    add_linear(tree_module(&tree, m02, "m1", "NS"), "a", 42, 35);
+    tree_no_split(&tree, "NS");
+    tree_tie(&tree, "m0.m2.m0.weight", "m0.m1.m1.weight");
+    expect_fallback("0=118 cpu=58", ":disk",
+                    "m0.m0:disk m0.m1.m0:0 m0.m1.m1:disk m0.m2:disk");
+
+    /* Of what is tied, one end has left the list that is searched. */
+    tree_init(&tree);
+    add_linear(0, "m0", 37, 0);
+    add_linear(0, "m1", 37, 33);
+    tree_tie(&tree, "m1.weight", "m0.weight");
+    expect(I8I_REPLAY_ACCELERATE, "0=74", ":disk");
+    struct i8i_limit limit = {0, 74};
+    struct i8i_bytes bytes;
+    struct i8_error err = {0};
+    struct i8i_replay r = {.model = &tree.model, .bytes = &bytes, .fallback = true};
+    ck_assert_int_eq(
+        i8i_bytes_compute(&bytes, &tree.model, &stored, I8I_BYTES_ACCELERATE, &err),
+        I8_OK);
+    ck_assert_int_eq(i8i_replay_run(&r, &limit, 1, &err), I8_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "IndexError"));
+    i8i_replay_free(&r);
+    i8i_bytes_free(&bytes);
+    /* Less than nothing is left: it is not searched at all. */
+    expect_fallback("0=36", ":disk", ":disk");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan_replay");
@@ -280,6 +383,8 @@ int main(void)
     tcase_add_test(tc, balanced);
     tcase_add_test(tc, llama);
     tcase_add_test(tc, low_zero_gap);
+    tcase_add_test(tc, fallback_allocation);
+    tcase_add_test(tc, fallback_below_the_list);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
