@@ -84,7 +84,7 @@ static bool is_tied(const struct i8i_model *m, const struct i8i_module *mod)
 static bool any_tied(const struct i8i_model *m)
 {
     /* Ties involve the head or the embeddings, none of which lies in a block. */
-    for (int i = 0; i < m->n_outside; i++) {
+    for (int i = 0; m->family && i < m->n_outside; i++) {
         if (is_tied(m, &m->modules[m->outside[i]]))
             return true;
     }
@@ -135,10 +135,11 @@ static bool matches_param_v4(const struct i8i_model *m, const char *path,
 }
 
 /* Both ends of every tie are spared: BERT's tied "cls.predictions.bias" spares all of
- * "cls.predictions". */
+ * "cls.predictions". Ties come from families' tables; without one, most modules may lie
+ * outside of blocks. */
 static bool spared_by_ties_v4(const struct i8i_model *m, const char *path)
 {
-    for (int i = 0; i < m->n_outside; i++) {
+    for (int i = 0; m->family && i < m->n_outside; i++) {
         const struct i8i_module *mod = &m->modules[m->outside[i]];
         for (int p = mod->first_param; p < mod->first_param + mod->n_params; p++) {
             const struct i8i_param *param = &m->params[p];
