@@ -101,7 +101,6 @@ static struct i8i_pass pass_of(const struct i8i_workload *w, const struct i8i_mo
     bool pair = m->hp.arch.shape == I8I_SHAPE_ENCODER_DECODER;
     bool prefill = phase != I8I_PHASE_DECODE, encoder = stack == 1 && pair;
     unsigned holds = m->family != NULL ? m->family->holds : 0;
-    const char *const *keep = m->family != NULL ? m->family->keep_fp32 : NULL;
     struct i8i_pass p = {
         .w = w,
         .m = m,
@@ -140,7 +139,7 @@ static struct i8i_pass pass_of(const struct i8i_workload *w, const struct i8i_mo
         p.keys = p.window;
     p.tokens = p.batch * p.queries;
     p.unit = p.tokens * p.hidden * p.b;
-    p.residual = keep != NULL && w->half ? p.tokens * p.hidden * 4 : p.unit;
+    p.residual = w->keeps_down && w->half ? p.tokens * p.hidden * 4 : p.unit;
     p.experts =
         i8i_pass_dim(m, I8I_DIM_EXPERTS) > 0 &&
         (uint64_t)(block < 0 ? 0 : block) >= i8i_pass_dim(m, I8I_DIM_DENSE_LAYERS);

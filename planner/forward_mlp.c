@@ -56,7 +56,6 @@ void i8i_pass_norm(struct i8i_pass *p)
 /* down(act(gate(x)) × up(x)), or down(act(up(x))). */
 static void dense(struct i8i_pass *p, uint64_t ffn)
 {
-    const char *const *keep = p->m->family != NULL ? p->m->family->keep_fp32 : NULL;
     bool int8 = p->w->int8, fp32_down = p->residual > p->unit;
     uint64_t inner = p->tokens * ffn * p->b;
     uint64_t held = p->fused_mlp ? 3 * inner : inner;
@@ -87,7 +86,7 @@ static void dense(struct i8i_pass *p, uint64_t ffn)
     }
     if (fp32_down) /* wo: the reader keeps it in fp32, and casts what goes in */
         i8i_pass_touch(p, p->tokens * ffn * 4);
-    i8i_pass_linear(p, p->tokens, ffn, p->hidden, int8 && keep == NULL);
+    i8i_pass_linear(p, p->tokens, ffn, p->hidden, int8 && !p->w->keeps_down);
     i8i_pass_drop(p, held);
 }
 

@@ -7,6 +7,7 @@
 #include "planner/workload.h"
 
 #include "base/memory.h"
+#include "planner/bytes.h"
 
 #include <string.h>
 
@@ -69,6 +70,16 @@ static int activation_tensors(const struct i8i_model *m)
     return 2;
 }
 
+/* Whether the reader keeps the last Linear of the MLPs from fp16. */
+static bool keeps_down(const struct i8i_model *m, enum i8i_reader reader)
+{
+    int down = i8i_model_role(m, I8I_ROLE_DOWN, 0, 0);
+    if (down < 0)
+        down = i8i_model_role(m, I8I_ROLE_DOWN, 1, 0);
+    return down >= 0 && i8i_model_rest_dtype(m, down, reader, I8_DTYPE_F16,
+                                             I8_DTYPE_INVALID) == I8_DTYPE_F32;
+}
+
 enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model *m,
                                  const struct i8_plan_request *r, struct i8_error *err)
 {
@@ -107,6 +118,7 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
         .cut = !transformers,
         .compressed = r->runtime == I8_PLAN_TRANSFORMERS5 || !transformers,
         .all_heads = transformers,
+        .keeps_down = keeps_down(m, i8i_plan_reader(r->runtime)),
         .fused_experts = r->runtime == I8_PLAN_TRANSFORMERS5,
         .ends = m->config == NULL || i8i_config_get(m->config, "eos_token_id") != NULL,
         .window = dim(m, I8I_DIM_WINDOW),

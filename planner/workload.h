@@ -22,6 +22,8 @@ struct i8i_workload {
     bool cut;           /* an engine of its own keeps no more of a prompt than a window */
     bool compressed;    /* MLA caches its latents, not the keys made of them */
     bool all_heads;     /* transformers' code caches grouped heads repeated, if so told */
+    bool keeps_down;    /* the MLP's last product has fp32 weights where others have fp16
+                           (T5), and is no int8 one */
     bool fused_experts; /* transformers 5's three-dimensional experts */
     bool ends;          /* there is an end token: generate's processors look at it */
     uint64_t window;    /* of the blocks that have one; 0: none */

@@ -84,7 +84,7 @@ static bool is_tied(const struct i8i_model *m, const struct i8i_module *mod)
 static bool any_tied(const struct i8i_model *m)
 {
     /* Ties involve the head or the embeddings, none of which lies in a block. */
-    for (int i = 0; m->family && i < m->n_outside; i++) {
+    for (int i = 0; i < m->n_outside; i++) {
         if (is_tied(m, &m->modules[m->outside[i]]))
             return true;
     }
