@@ -115,9 +115,8 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
         .half = dtype == I8_DTYPE_F16,
         .int8 = r->dtype == I8_PLAN_INT8,
         .eager = r->attention == I8_PLAN_EAGER,
-        .cut = !transformers,
+        .transformers = transformers,
         .compressed = r->runtime == I8_PLAN_TRANSFORMERS5 || !transformers,
-        .all_heads = transformers,
         .keeps_down = keeps_down(m, i8i_plan_reader(r->runtime)),
         .fused_experts = r->runtime == I8_PLAN_TRANSFORMERS5,
         .ends = m->config == NULL || i8i_config_get(m->config, "eos_token_id") != NULL,
@@ -134,8 +133,8 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
 
 bool i8i_workload_all_heads(const struct i8i_workload *w, const struct i8i_model *m)
 {
-    return w->all_heads && m->family != NULL && (m->family->holds & I8I_HOLD_ALL_HEADS) &&
-           dim(m, I8I_DIM_KV_HEADS) > 1;
+    return w->transformers && m->family != NULL &&
+           (m->family->holds & I8I_HOLD_ALL_HEADS) && dim(m, I8I_DIM_KV_HEADS) > 1;
 }
 
 /* Bytes that a block caches for each token of each sequence. */
@@ -176,7 +175,7 @@ void i8i_workload_cache(uint64_t kv[I8I_PHASES], const struct i8i_workload *w,
     if (window > 0) { /* the cache keeps one token less than the window sees */
         uint64_t kept = window > 1 ? window - 1 : 1;
         context = context < kept ? context : kept;
-        if (w->cut) /* transformers keeps the whole prompt's storage until decoding */
+        if (!w->transformers) /* which keeps the whole prompt's storage until decoding */
             prompt = prompt < kept ? prompt : kept;
     }
     kv[I8I_PHASE_PREFILL] = token * prompt;

@@ -15,15 +15,15 @@
 /* The sizes of one run, all at least 1 where they apply. */
 struct i8i_workload {
     uint64_t batch, prompt, context, new_tokens;
-    unsigned element;   /* bytes of an element of activations and cache */
-    bool half;          /* float16: softmax reads it without a converted copy */
-    bool int8;          /* Linears multiply in int8 */
-    bool eager;         /* scores are made, else a fused kernel */
-    bool cut;           /* an engine of its own keeps no more of a prompt than a window */
-    bool compressed;    /* MLA caches its latents, not the keys made of them */
-    bool all_heads;     /* transformers' code caches grouped heads repeated, if so told */
-    bool keeps_down;    /* the MLP's last product has fp32 weights where others have fp16
-                           (T5), and is no int8 one */
+    unsigned element;  /* bytes of an element of activations and cache */
+    bool half;         /* float16: softmax reads it without a converted copy */
+    bool int8;         /* Linears multiply in int8 */
+    bool eager;        /* scores are made, else a fused kernel */
+    bool transformers; /* its code runs: it keeps all of a prompt in a window's cache, and
+                          caches grouped heads repeated where the family does */
+    bool compressed;   /* MLA caches its latents, not the keys made of them */
+    bool keeps_down;   /* the MLP's last product has fp32 weights where others have fp16
+                          (T5), and is no int8 one */
     bool fused_experts; /* transformers 5's three-dimensional experts */
     bool ends;          /* there is an end token: generate's processors look at it */
     uint64_t window;    /* of the blocks that have one; 0: none */

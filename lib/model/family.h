@@ -337,10 +337,9 @@ enum i8i_holds {
     I8I_HOLD_MASK = 1 << 7,      /* fused attention gets a mask where none is needed */
     I8I_HOLD_NO_REPEAT = 1 << 8, /* grouped keys and values are never repeated */
     I8I_HOLD_WIDE_WEIGHTS = 1 << 9, /* experts' weights by the router are fp32 */
-    I8I_HOLD_COMPRESSED = 1 << 10,  /* latent attention caches its latents */
-    I8I_HOLD_SHARED = 1 << 11,      /* the shared expert's output, through the others */
-    I8I_HOLD_GATED = 1 << 12,  /* activated gate and up, through the down projection */
-    I8I_DROP_NORMED = 1 << 13, /* the MLP's input, once its first product is there */
+    I8I_HOLD_SHARED = 1 << 10,      /* the shared expert's output, through the others */
+    I8I_HOLD_GATED = 1 << 11,  /* activated gate and up, through the down projection */
+    I8I_DROP_NORMED = 1 << 12, /* the MLP's input, once its first product is there */
     /* how eager attention goes from scores to weights; else by way of fp32: */
     I8I_SCORES_PLAIN = 1 << 16,  /* softmax in the scores' dtype */
     I8I_SCORES_WIDE = 1 << 17,   /* query, key and scores in fp32 (GPT-J, GPT-Neo) */

@@ -120,7 +120,7 @@ const struct i8i_family i8i_family_deepseek_v2 = {
     .arch = {I8I_ROTARY_DECODER(RMS, PRE, ROTARY_PAIRS, SILU, true, 1e-6, 1e4)},
     .nodes = v2_nodes,
     .fused_experts = "experts.gate_up_proj",
-    .holds = I8I_HOLD_COMPRESSED | I8I_HOLD_WIDE_WEIGHTS,
+    .holds = I8I_HOLD_WIDE_WEIGHTS,
 };
 
 const struct i8i_family i8i_family_deepseek_v3 = {
@@ -132,5 +132,5 @@ const struct i8i_family i8i_family_deepseek_v3 = {
     .nodes = v3_nodes,
     .keep_fp32 = I8I_NAMES("e_score_correction_bias"),
     .fused_experts = "experts.gate_up_proj",
-    .holds = I8I_HOLD_COMPRESSED | I8I_HOLD_WIDE_WEIGHTS,
+    .holds = I8I_HOLD_WIDE_WEIGHTS,
 };

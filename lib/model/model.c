@@ -277,23 +277,6 @@ int i8i_model_role(const struct i8i_model *m, enum i8i_role role, int stack, int
     return -1;
 }
 
-int i8i_model_role_param(const struct i8i_model *m, enum i8i_role role, int stack,
-                         int block)
-{
-    if (stack < 0 || stack > 1 || block >= m->n_blocks[stack])
-        return -1;
-    for (int k = 0;; k++) {
-        int i = block < 0 ? k : m->blocks[stack][block] + k;
-        if (block < 0 ? i >= m->n_outside : !in_block(m, i, stack, block))
-            return -1;
-        const struct i8i_module *mod = &m->modules[block < 0 ? m->outside[i] : i];
-        for (int p = mod->first_param; p < mod->first_param + mod->n_params; p++) {
-            if (m->params[p].role == role && mod->stack == stack)
-                return p;
-        }
-    }
-}
-
 int i8i_module_param(const struct i8i_model *m, int module, const char *leaf)
 {
     const struct i8i_module *mod = &m->modules[module];

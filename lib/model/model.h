@@ -117,9 +117,6 @@ int i8i_model_param(const struct i8i_model *m, const char *name);
 int i8i_model_role(const struct i8i_model *m, enum i8i_role role, int stack, int block);
 /* The module's parameter with that leaf name, ties followed to the stored one; -1. */
 int i8i_module_param(const struct i8i_model *m, int module, const char *leaf);
-/* A bare parameter with `role` in block `block` of `stack`; -1 if absent. */
-int i8i_model_role_param(const struct i8i_model *m, enum i8i_role role, int stack,
-                         int block);
 
 /* ---- which modules are int8 ---- */
 
