@@ -91,7 +91,7 @@ static void common_scores(struct i8i_pass *p, uint64_t elements, int added)
 {
     /* BLOOM's product has scale and bias built in, and its masked scores a name of
      * their own. */
-    bool bloom = p->m->hp.arch.position == I8I_POS_ALIBI;
+    bool bloom = p->holds & I8I_SCORES_BLOOM;
     bool half = p->w->half;
     uint64_t bytes = elements * p->b;
 
@@ -126,7 +126,7 @@ void i8i_pass_scores(struct i8i_pass *p, uint64_t keys, int added)
     uint64_t elements = p->batch * p->heads * p->queries * keys;
     /* Batched, the product copies a query that is a transposed view; BLOOM's code does
      * it itself, and has a name for the copy. */
-    bool bloom = p->m->hp.arch.position == I8I_POS_ALIBI && (p->holds >> 16) == 0;
+    bool bloom = p->holds & I8I_SCORES_BLOOM;
     uint64_t q = p->batch > 1 ? p->tokens * p->heads * p->width * p->b : 0;
 
     i8i_pass_make(p, q);

@@ -346,6 +346,7 @@ enum i8i_holds {
     I8I_SCORES_FALCON = 1 << 18, /* masked copies; in fp32 with ALiBi */
     I8I_SCORES_MPT = 1 << 19,    /* an fp32 bias makes all of it fp32 */
     I8I_SCORES_SINKS = 1 << 20,  /* a column more for each head's sink (gpt-oss) */
+    I8I_SCORES_BLOOM = 1 << 21,  /* scale and bias in the product; copies have names */
 };
 
 /* The registry, NULL-terminated: one line a family in family_table.c. */

@@ -78,5 +78,5 @@ const struct i8i_family i8i_family_bloom = {
                                      {NULL, NULL, NULL}},
     .output_embedding = "lm_head",
     .eager_only = true,
-    .holds = I8I_HOLD_WEIGHTS,
+    .holds = I8I_HOLD_WEIGHTS | I8I_SCORES_BLOOM,
 };
