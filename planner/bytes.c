@@ -71,7 +71,7 @@ static bool price(uint64_t *bytes, uint64_t elements, unsigned bits)
     return true;
 }
 
-static enum i8_dtype rest_dtype(enum i8_plan_dtype dtype)
+enum i8_dtype i8i_plan_dtype(enum i8_plan_dtype dtype)
 {
     switch (dtype) {
     case I8_PLAN_FP16:
@@ -110,7 +110,7 @@ static bool true_bytes(uint64_t *bytes, const struct i8i_model *m,
         return price(
             bytes, p->elements,
             i8_dtype_bits(i8i_model_rest_dtype(m, p->module, i8i_plan_reader(r->runtime),
-                                               p->dtype, rest_dtype(dtype))));
+                                               p->dtype, i8i_plan_dtype(dtype))));
     if (dtype == I8_PLAN_FP16 && decision == I8I_KEEP_FP32_MODULE)
         dtype = I8_PLAN_FP32; /* transformers casts it on loading */
     return price(bytes, p->elements, bits_as(p, dtype));

@@ -34,6 +34,8 @@ enum i8_status i8i_bytes_compute(struct i8i_bytes *out, const struct i8i_model *
 void i8i_bytes_free(struct i8i_bytes *b);
 
 enum i8i_reader i8i_plan_reader(enum i8_plan_runtime runtime);
+/* I8_DTYPE_INVALID for "stored" and for int8. */
+enum i8_dtype i8i_plan_dtype(enum i8_plan_dtype dtype);
 
 /* The price of a tensor in a sizes file; false if it names none. */
 bool i8i_plan_size_of(uint64_t *bytes, const struct i8_plan_sizes *s, const char *tensor);

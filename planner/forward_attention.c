@@ -18,12 +18,6 @@ static void rotate(struct i8i_pass *p, uint64_t bytes)
     i8i_pass_drop(p, bytes);
 }
 
-static bool is_rotary(const struct i8i_pass *p)
-{
-    enum i8i_position_kind kind = p->m->hp.arch.position;
-    return kind == I8I_POS_ROTARY || kind == I8I_POS_ROTARY_PAIRS;
-}
-
 /* Fused attention. Where a mask is given, it is turned into numbers; where no kernel
  * takes the shapes or the mask, PyTorch composes. */
 static void fused_attention(struct i8i_pass *p, uint64_t keys, uint64_t repeated,
@@ -73,9 +67,9 @@ static void attend(struct i8i_pass *p, uint64_t keys, bool masked)
 static void latent_attention(struct i8i_pass *p)
 {
     const struct i8i_model *m = p->m;
-    uint64_t rope = i8i_pass_dim(m, I8I_DIM_ROPE), nope = i8i_pass_dim(m, I8I_DIM_NOPE);
-    uint64_t rank = i8i_pass_dim(m, I8I_DIM_KV_RANK);
-    uint64_t q_rank = i8i_pass_dim(m, I8I_DIM_Q_RANK);
+    uint64_t rope = i8i_plan_dim(m, I8I_DIM_ROPE), nope = i8i_plan_dim(m, I8I_DIM_NOPE);
+    uint64_t rank = i8i_plan_dim(m, I8I_DIM_KV_RANK);
+    uint64_t q_rank = i8i_plan_dim(m, I8I_DIM_Q_RANK);
     uint64_t q = p->tokens * p->heads * (nope + rope) * p->b;
     uint64_t latent = p->tokens * (rank + rope) * p->b;
     uint64_t rows = p->batch * p->keys;
@@ -114,21 +108,21 @@ void i8i_pass_attention(struct i8i_pass *p)
     uint64_t k = p->tokens * p->kv_heads * p->width * p->b;
     uint64_t v = p->tokens * p->kv_heads * p->values * p->b;
     uint64_t out = p->tokens * p->heads * p->values * p->b;
-    uint64_t row = p->tokens * p->b, rotary = i8i_pass_dim(p->m, I8I_DIM_ROTARY);
-    bool fused = a->qkv != I8I_QKV_SEPARATE, rotates = is_rotary(p);
+    uint64_t row = p->tokens * p->b, rotary = i8i_plan_dim(p->m, I8I_DIM_ROTARY);
+    bool fused = a->qkv != I8I_QKV_SEPARATE, rotates = i8i_pass_rotates(p);
     bool copies = p->holds & I8I_HOLD_COPIES;
     bool unrotated = rotates && (p->holds & I8I_HOLD_UNROTATED);
     bool own_q = !fused || rotates || copies, own_v = !fused || copies;
     uint64_t base = 0; /* what stays beside q, k and v until the attention returns */
 
-    if (i8i_pass_dim(p->m, I8I_DIM_KV_RANK) > 0) {
+    if (i8i_plan_dim(p->m, I8I_DIM_KV_RANK) > 0) {
         latent_attention(p);
         return;
     }
     if (fused) {
         /* Where the cache has every head, keys and values are still projected once. */
         uint64_t kv = p->holds & I8I_HOLD_ALL_HEADS
-                          ? i8i_pass_dim(p->m, I8I_DIM_KV_HEADS) * p->width
+                          ? i8i_plan_dim(p->m, I8I_DIM_KV_HEADS) * p->width
                           : k / row;
         uint64_t wide = q / row + 2 * kv;
         i8i_pass_linear(p, p->tokens, p->hidden, wide, int8);

@@ -13,7 +13,6 @@
 static void surroundings(struct i8i_pass *p)
 {
     const struct i8i_arch *a = &p->m->hp.arch;
-    bool rotary = a->position == I8I_POS_ROTARY || a->position == I8I_POS_ROTARY_PAIRS;
     bool alibi = a->position == I8I_POS_ALIBI, inputs = p->holds & I8I_HOLD_INPUTS;
     bool hybrid = p->m->hp.window_rule != I8I_WINDOW_ALL &&
                   p->m->hp.window_rule != I8I_WINDOW_NONE && p->w->window > 0;
@@ -35,16 +34,16 @@ static void surroundings(struct i8i_pass *p)
         i8i_pass_make(p, p->batch * p->heads * p->keys * p->b);
     if ((p->holds & I8I_HOLD_WEIGHTS) && !p->first_block && p->w->eager)
         i8i_pass_make(p, i8i_pass_weights(p, p->keys));
-    if (rotary)
+    if (i8i_pass_rotates(p))
         i8i_pass_make(p, (a->rope_local_theta > 0 ? 4 : 2) * p->tokens *
-                             i8i_pass_dim(p->m, I8I_DIM_ROTARY) * p->b);
+                             i8i_plan_dim(p->m, I8I_DIM_ROTARY) * p->b);
     if (a->position == I8I_POS_BUCKETS && !p->first_block)
         i8i_pass_make(p, p->heads * p->queries * p->keys * p->b);
     if (p->decoder)
         i8i_pass_make(p, p->batch * p->w->encoded * p->hidden * p->b);
     if (p->decode) /* the last step's logits in fp32, and processed */
         i8i_pass_make(p, (p->w->ends ? 8 : 4) * p->batch *
-                             i8i_pass_dim(p->m, I8I_DIM_VOCAB));
+                             i8i_plan_dim(p->m, I8I_DIM_VOCAB));
 }
 
 /* x + mlp(norm(x + attention(norm(x)))), the norms where the family has them. */
@@ -107,29 +106,29 @@ static struct i8i_pass pass_of(const struct i8i_workload *w, const struct i8i_mo
         .holds = holds,
         .batch = w->batch,
         .b = w->element,
-        .heads = i8i_pass_dim(m, I8I_DIM_HEADS),
-        .kv_heads = i8i_pass_dim(m, I8I_DIM_KV_HEADS),
-        .width = i8i_pass_dim(m, I8I_DIM_HEAD_DIM),
-        .values = i8i_pass_dim(m, I8I_DIM_V_HEAD_DIM),
-        .hidden = i8i_pass_dim(m, I8I_DIM_HIDDEN),
-        .ffn = i8i_pass_dim(m, I8I_DIM_FFN),
+        .heads = i8i_plan_dim(m, I8I_DIM_HEADS),
+        .kv_heads = i8i_plan_dim(m, I8I_DIM_KV_HEADS),
+        .width = i8i_plan_dim(m, I8I_DIM_HEAD_DIM),
+        .values = i8i_plan_dim(m, I8I_DIM_V_HEAD_DIM),
+        .hidden = i8i_plan_dim(m, I8I_DIM_HIDDEN),
+        .ffn = i8i_plan_dim(m, I8I_DIM_FFN),
         .cached = phase != I8I_PHASE_ENCODE,
         .first_block = block == 0,
         .decode = !prefill,
         .decoder = pair && !encoder,
     };
 
-    if (encoder && i8i_pass_dim(m, I8I_DIM_ENC_HEADS) > 0)
-        p.heads = p.kv_heads = i8i_pass_dim(m, I8I_DIM_ENC_HEADS);
-    if (encoder && i8i_pass_dim(m, I8I_DIM_ENC_FFN) > 0)
-        p.ffn = i8i_pass_dim(m, I8I_DIM_ENC_FFN);
+    if (encoder && i8i_plan_dim(m, I8I_DIM_ENC_HEADS) > 0)
+        p.heads = p.kv_heads = i8i_plan_dim(m, I8I_DIM_ENC_HEADS);
+    if (encoder && i8i_plan_dim(m, I8I_DIM_ENC_FFN) > 0)
+        p.ffn = i8i_plan_dim(m, I8I_DIM_ENC_FFN);
     if (p.heads == 0)
         p.heads = 1;
     if (p.kv_heads == 0 || i8i_workload_all_heads(w, m))
         p.kv_heads = p.heads;
     if (p.values == 0)
         p.values = p.width;
-    if (i8i_pass_dim(m, I8I_DIM_KV_RANK) > 0)
+    if (i8i_plan_dim(m, I8I_DIM_KV_RANK) > 0)
         p.kv_heads = p.heads;
     int64_t window = pair ? 0 : i8i_block_window(&m->hp, block);
     p.window = window > 0 ? (uint64_t)window : 0;
@@ -141,8 +140,8 @@ static struct i8i_pass pass_of(const struct i8i_workload *w, const struct i8i_mo
     p.unit = p.tokens * p.hidden * p.b;
     p.residual = w->keeps_down && w->half ? p.tokens * p.hidden * 4 : p.unit;
     p.experts =
-        i8i_pass_dim(m, I8I_DIM_EXPERTS) > 0 &&
-        (uint64_t)(block < 0 ? 0 : block) >= i8i_pass_dim(m, I8I_DIM_DENSE_LAYERS);
+        i8i_plan_dim(m, I8I_DIM_EXPERTS) > 0 &&
+        (uint64_t)(block < 0 ? 0 : block) >= i8i_plan_dim(m, I8I_DIM_DENSE_LAYERS);
     p.fused_mlp = i8i_model_role(m, I8I_ROLE_GATE_UP, stack, block) >= 0;
     p.two_norms = i8i_model_role(m, I8I_ROLE_MLP_NORM, stack, block) >= 0;
     return p;
@@ -193,8 +192,8 @@ void i8i_workload_head(uint64_t active[I8I_PHASES], const struct i8i_workload *w
                        const struct i8i_model *m)
 {
     bool pair = m->hp.arch.shape == I8I_SHAPE_ENCODER_DECODER;
-    uint64_t hidden = w->batch * i8i_pass_dim(m, I8I_DIM_HIDDEN) * w->element;
-    uint64_t logits = w->batch * i8i_pass_dim(m, I8I_DIM_VOCAB);
+    uint64_t hidden = w->batch * i8i_plan_dim(m, I8I_DIM_HIDDEN) * w->element;
+    uint64_t logits = w->batch * i8i_plan_dim(m, I8I_DIM_VOCAB);
 
     memset(active, 0, I8I_PHASES * sizeof *active);
     if (m->hp.arch.shape == I8I_SHAPE_ENCODER)
@@ -214,7 +213,7 @@ void i8i_workload_head(uint64_t active[I8I_PHASES], const struct i8i_workload *w
          * those of a minimum length. Sampling takes about as much. */
         if (w->ends) {
             i8i_tape_make(&t, 4 * logits * 4);
-            i8i_tape_make(&t, i8i_pass_dim(m, I8I_DIM_VOCAB) * 9);
+            i8i_tape_make(&t, i8i_plan_dim(m, I8I_DIM_VOCAB) * 9);
         }
         active[phase] = t.peak;
     }

@@ -138,15 +138,15 @@ static void batched_experts(struct i8i_pass *p, uint64_t routed, uint64_t ffn)
 static void experts(struct i8i_pass *p)
 {
     const struct i8i_model *m = p->m;
-    uint64_t k = i8i_pass_dim(m, I8I_DIM_EXPERTS_PER_TOKEN);
-    uint64_t ffn = i8i_pass_dim(m, I8I_DIM_EXPERT_FFN);
-    uint64_t shared = i8i_pass_dim(m, I8I_DIM_SHARED_EXPERT_FFN);
+    uint64_t k = i8i_plan_dim(m, I8I_DIM_EXPERTS_PER_TOKEN);
+    uint64_t ffn = i8i_plan_dim(m, I8I_DIM_EXPERT_FFN);
+    uint64_t shared = i8i_plan_dim(m, I8I_DIM_SHARED_EXPERT_FFN);
 
     if (ffn == 0)
-        ffn = i8i_pass_dim(m, I8I_DIM_FFN);
+        ffn = i8i_plan_dim(m, I8I_DIM_FFN);
     if (p->holds & I8I_HOLD_SHARED)
         dense(p, shared);
-    i8i_pass_touch(p, p->tokens * i8i_pass_dim(m, I8I_DIM_EXPERTS) * 8);
+    i8i_pass_touch(p, p->tokens * i8i_plan_dim(m, I8I_DIM_EXPERTS) * 8);
     if (p->decode && p->w->fused_experts)
         batched_experts(p, p->tokens * (k > 0 ? k : 1), ffn);
     else

@@ -32,9 +32,10 @@ struct i8i_pass {
     bool two_norms; /* attention and MLP have a norm each */
 };
 
-static inline uint64_t i8i_pass_dim(const struct i8i_model *m, enum i8i_dim d)
+static inline bool i8i_pass_rotates(const struct i8i_pass *p)
 {
-    return m->hp.dim[d] > 0 ? (uint64_t)m->hp.dim[d] : 0;
+    enum i8i_position_kind kind = p->m->hp.arch.position;
+    return kind == I8I_POS_ROTARY || kind == I8I_POS_ROTARY_PAIRS;
 }
 static inline void i8i_pass_make(struct i8i_pass *p, uint64_t bytes)
 {

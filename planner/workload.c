@@ -15,25 +15,14 @@
  * beyond any machine, and far from overflow in the sums below. */
 #define MOST_ELEMENTS (UINT64_C(1) << 50)
 
-static uint64_t dim(const struct i8i_model *m, enum i8i_dim d)
-{
-    return m->hp.dim[d] > 0 ? (uint64_t)m->hp.dim[d] : 0;
-}
-
 /* The dtype that activations have: that of what is not converted. */
 static enum i8_dtype activation_dtype(const struct i8i_model *m,
                                       const struct i8_plan_request *r)
 {
-    switch (r->dtype == I8_PLAN_INT8 ? r->rest : r->dtype) {
-    case I8_PLAN_FP16:
-        return I8_DTYPE_F16;
-    case I8_PLAN_BF16:
-        return I8_DTYPE_BF16;
-    case I8_PLAN_FP32:
-        return I8_DTYPE_F32;
-    default:
-        break;
-    }
+    const enum i8_dtype asked =
+        i8i_plan_dtype(r->dtype == I8_PLAN_INT8 ? r->rest : r->dtype);
+    if (asked != I8_DTYPE_INVALID)
+        return asked;
     for (int i = 0; i < m->n_params; i++)
         if (!m->params[i].buffer && m->params[i].tensor != NULL &&
             (m->params[i].dtype == I8_DTYPE_F16 || m->params[i].dtype == I8_DTYPE_BF16 ||
@@ -83,12 +72,12 @@ static bool keeps_down(const struct i8i_model *m, enum i8i_reader reader)
 enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model *m,
                                  const struct i8_plan_request *r, struct i8_error *err)
 {
-    uint64_t widest = dim(m, I8I_DIM_VOCAB), tokens, elements;
+    uint64_t widest = i8i_plan_dim(m, I8I_DIM_VOCAB), tokens, elements;
     const enum i8i_dim wide[] = {I8I_DIM_HIDDEN, I8I_DIM_FFN2, I8I_DIM_FFN, I8I_DIM_QKV};
 
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
-        if (widest < dim(m, wide[i]))
-            widest = dim(m, wide[i]);
+        if (widest < i8i_plan_dim(m, wide[i]))
+            widest = i8i_plan_dim(m, wide[i]);
     if (r->batch == 0 || r->new_tokens == 0 || r->context <= r->new_tokens)
         return i8i_fail(
             err, I8_ERR_ARG,
@@ -97,7 +86,7 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
     if (!i8i_mul_u64(&tokens, r->batch, r->context) ||
         !i8i_mul_u64(&elements, tokens, widest > 0 ? widest : 1) ||
         elements > MOST_ELEMENTS || !i8i_mul_u64(&elements, tokens, r->context) ||
-        !i8i_mul_u64(&elements, elements, 1 + dim(m, I8I_DIM_HEADS)) ||
+        !i8i_mul_u64(&elements, elements, 1 + i8i_plan_dim(m, I8I_DIM_HEADS)) ||
         elements > MOST_ELEMENTS * 64)
         return i8i_fail(err, I8_ERR_ARG,
                         "batch %llu × context %llu is beyond what can be planned",
@@ -120,12 +109,14 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
         .keeps_down = keeps_down(m, i8i_plan_reader(r->runtime)),
         .fused_experts = r->runtime == I8_PLAN_TRANSFORMERS5,
         .ends = m->config == NULL || i8i_config_get(m->config, "eos_token_id") != NULL,
-        .window = dim(m, I8I_DIM_WINDOW),
+        .window = i8i_plan_dim(m, I8I_DIM_WINDOW),
         .encoded = r->context - r->new_tokens,
         .gelu_tensors = activation_tensors(m),
     };
-    if (dim(m, I8I_DIM_CHANNELS) > 0 && dim(m, I8I_DIM_ENC_POSITIONS) > 0)
-        w->encoded = dim(m, I8I_DIM_ENC_POSITIONS); /* audio: always the full window */
+    if (i8i_plan_dim(m, I8I_DIM_CHANNELS) > 0 &&
+        i8i_plan_dim(m, I8I_DIM_ENC_POSITIONS) > 0)
+        w->encoded =
+            i8i_plan_dim(m, I8I_DIM_ENC_POSITIONS); /* audio: always the full window */
     if (r->attention == I8_PLAN_ATTENTION_AUTO)
         w->eager = transformers && m->family != NULL && m->family->eager_only;
     return I8_OK;
@@ -134,24 +125,26 @@ enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model 
 bool i8i_workload_all_heads(const struct i8i_workload *w, const struct i8i_model *m)
 {
     return w->transformers && m->family != NULL &&
-           (m->family->holds & I8I_HOLD_ALL_HEADS) && dim(m, I8I_DIM_KV_HEADS) > 1;
+           (m->family->holds & I8I_HOLD_ALL_HEADS) &&
+           i8i_plan_dim(m, I8I_DIM_KV_HEADS) > 1;
 }
 
 /* Bytes that a block caches for each token of each sequence. */
 static uint64_t cache_per_token(const struct i8i_workload *w, const struct i8i_model *m)
 {
-    uint64_t heads = dim(m, I8I_DIM_KV_HEADS), width = dim(m, I8I_DIM_HEAD_DIM);
-    uint64_t values = dim(m, I8I_DIM_V_HEAD_DIM);
+    uint64_t heads = i8i_plan_dim(m, I8I_DIM_KV_HEADS),
+             width = i8i_plan_dim(m, I8I_DIM_HEAD_DIM);
+    uint64_t values = i8i_plan_dim(m, I8I_DIM_V_HEAD_DIM);
 
-    if (dim(m, I8I_DIM_KV_RANK) > 0) { /* latent attention */
-        uint64_t rope = dim(m, I8I_DIM_ROPE);
+    if (i8i_plan_dim(m, I8I_DIM_KV_RANK) > 0) { /* latent attention */
+        uint64_t rope = i8i_plan_dim(m, I8I_DIM_ROPE);
         if (w->compressed)
-            return (dim(m, I8I_DIM_KV_RANK) + rope) * w->element;
-        return dim(m, I8I_DIM_HEADS) * (dim(m, I8I_DIM_NOPE) + rope + values) *
-               w->element;
+            return (i8i_plan_dim(m, I8I_DIM_KV_RANK) + rope) * w->element;
+        return i8i_plan_dim(m, I8I_DIM_HEADS) *
+               (i8i_plan_dim(m, I8I_DIM_NOPE) + rope + values) * w->element;
     }
     if (heads == 0 || i8i_workload_all_heads(w, m))
-        heads = dim(m, I8I_DIM_HEADS);
+        heads = i8i_plan_dim(m, I8I_DIM_HEADS);
     return heads * (width + (values > 0 ? values : width)) * w->element;
 }
 

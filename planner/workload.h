@@ -31,6 +31,12 @@ struct i8i_workload {
     int gelu_tensors;   /* tensors of the inner width that the activation has alive */
 };
 
+/* A dimension of the model, 0 where it has none. */
+static inline uint64_t i8i_plan_dim(const struct i8i_model *m, enum i8i_dim d)
+{
+    return m->hp.dim[d] > 0 ? (uint64_t)m->hp.dim[d] : 0;
+}
+
 /* I8_ERR_ARG when the request contradicts itself or overflows. */
 enum i8_status i8i_workload_init(struct i8i_workload *w, const struct i8i_model *m,
                                  const struct i8_plan_request *r,
