@@ -11,8 +11,11 @@
 
 #include <check.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct kept {
@@ -72,6 +75,49 @@ void conversion_free(struct conversion *c)
     i8_convert_result_free(&c->result);
 }
 
+int stop_after(void *ctx, const char *what, unsigned long long done,
+               unsigned long long total, const char *unit)
+{
+    int *calls = ctx;
+    (void)what;
+    (void)done;
+    (void)total;
+    (void)unit;
+    return --*calls <= 0;
+}
+
+int kill_after(void *ctx, const char *what, unsigned long long done,
+               unsigned long long total, const char *unit)
+{
+    if (stop_after(ctx, what, done, total, unit))
+        raise(SIGKILL);
+    return 0;
+}
+
+pid_t conversion_start(const struct conversion *c, int calls)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child > 0)
+        return child;
+    struct conversion mine = *c;
+    const struct i8_progress progress = {.update = kill_after, .ctx = &calls};
+    if (calls > 0)
+        mine.options.progress = &progress;
+    if (i8i_convert_tuned(&mine.result, &mine.options, &mine.tuning, &mine.err) == I8_OK)
+        _exit(0);
+    fprintf(stderr, "%s: %s\n", mine.options.output, mine.err.message);
+    _exit(1);
+}
+
+bool came_through(pid_t child)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "the child failed");
+    return WIFEXITED(status);
+}
+
 bool exists(const char *dir, const char *name)
 {
     char *path = i8i_path_join(dir, name);
@@ -123,6 +169,12 @@ const char *folder_digest(const char *folder)
     ck_assert_int_eq(i8i_tree_list(tree, add_digest, &l, NULL), I8_OK);
     i8i_tree_close(tree);
     return keep(i8i_buffer_take(&l.text, &length));
+}
+
+void assert_digest(const char *folder, const char *expected)
+{
+    const char *digest = folder_digest(folder);
+    ck_assert_msg(strcmp(digest, expected) == 0, "%s\n%s", expected, digest);
 }
 
 const char *write_tensors(const char *dir, const char *name,

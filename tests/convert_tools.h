@@ -7,6 +7,7 @@
 
 #include "convert/pipeline.h"
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct conversion {
     struct i8_convert_options options;
@@ -20,6 +21,17 @@ struct conversion conversion_of(const char *model, const char *dir, const char *
 /* Converts; fails the test unless the status is `expected`. Frees what it held before. */
 void conversion_run(struct conversion *c, enum i8_status expected);
 void conversion_free(struct conversion *c);
+
+/* For i8_progress: asks to stop at the n-th report, or kills its own process then; ctx is
+ * an int that counts down. */
+int stop_after(void *ctx, const char *what, unsigned long long done,
+               unsigned long long total, const char *unit);
+int kill_after(void *ctx, const char *what, unsigned long long done,
+               unsigned long long total, const char *unit);
+/* Converts in a child process, which kills itself at its n-th report; 0: never. */
+pid_t conversion_start(const struct conversion *c, int calls);
+/* True if the child came through, false if it was killed; anything else fails. */
+bool came_through(pid_t child);
 /* Frees all strings that these helpers have made. */
 void tools_free(void);
 
@@ -29,6 +41,7 @@ const char *kept_data(const char *name);
 
 /* "name size digest" a line for every file below the folder, sorted; kept. */
 const char *folder_digest(const char *folder);
+void assert_digest(const char *folder, const char *expected);
 bool exists(const char *dir, const char *name);
 /* A whole file, NUL-terminated; kept. */
 const char *file_text(const char *dir, const char *name, size_t *length);

@@ -60,8 +60,7 @@ static struct conversion to(const char *out)
 
 static void assert_as_expected(const struct conversion *c)
 {
-    const char *digest = folder_digest(c->options.output);
-    ck_assert_msg(strcmp(digest, expected) == 0, "%s\n%s", expected, digest);
+    assert_digest(c->options.output, expected);
 }
 
 /* No file stands under a final name. */
@@ -75,17 +74,6 @@ static void assert_unfinished(const char *out)
 }
 
 /* ---- going on ---- */
-
-static int stop_after(void *ctx, const char *what, unsigned long long done,
-                      unsigned long long total, const char *unit)
-{
-    int *calls = ctx;
-    (void)what;
-    (void)done;
-    (void)total;
-    (void)unit;
-    return --*calls <= 0;
-}
 
 START_TEST(cancelled)
 {
@@ -115,34 +103,6 @@ START_TEST(cancelled)
 }
 END_TEST
 
-static int kill_after(void *ctx, const char *what, unsigned long long done,
-                      unsigned long long total, const char *unit)
-{
-    if (stop_after(ctx, what, done, total, unit))
-        raise(SIGKILL);
-    return 0;
-}
-
-/* The child dies at its n-th report; false once it gets through. */
-static bool killed(const struct conversion *c, int calls)
-{
-    int status;
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        const struct i8_progress progress = {.update = kill_after, .ctx = &calls};
-        struct conversion mine = *c;
-        mine.options.progress = &progress;
-        _exit(i8i_convert_tuned(&mine.result, &mine.options, &mine.tuning, &mine.err) ==
-                      I8_OK
-                  ? 0
-                  : 1);
-    }
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "the child failed");
-    return WIFSIGNALED(status);
-}
-
 START_TEST(killed_at_any_moment)
 {
     unsigned random = 1 + (unsigned)_i;
@@ -150,7 +110,7 @@ START_TEST(killed_at_any_moment)
     for (int runs = 0;; runs++) {
         random = random * 1103515245 + 12345;
         c.options.jobs = 1 + random / 65536 % 4;
-        if (!killed(&c, 1 + (int)(random / 65536 % 20)))
+        if (came_through(conversion_start(&c, 1 + (int)(random / 65536 % 20))))
             break;
         assert_unfinished(c.options.output);
         ck_assert_int_lt(runs, 200);
@@ -164,7 +124,7 @@ END_TEST
 START_TEST(killed_while_publishing)
 {
     struct conversion c = to("out");
-    ck_assert(killed(&c, 1000000) == false); /* a whole run, to take the files from */
+    ck_assert(came_through(conversion_start(&c, 0))); /* to take the files from */
     int calls = 75;
     const struct i8_progress progress = {.update = stop_after, .ctx = &calls};
     struct conversion half = to("half");

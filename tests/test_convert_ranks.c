@@ -5,20 +5,15 @@
  */
 #include "config.h"
 
-#include "base/file.h"
-#include "base/hash.h"
-#include "base/memory.h"
 #include "convert/division.h"
 #include "convert_tools.h"
 #include "scratch.h"
 
 #include <check.h>
 #include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static char *dir;
@@ -54,8 +49,7 @@ static void teardown(void)
 
 static void assert_as_expected(const char *out)
 {
-    const char *digest = folder_digest(out);
-    ck_assert_msg(strcmp(digest, expected) == 0, "%s\n%s", expected, digest);
+    assert_digest(out, expected);
 }
 
 /* Runs one rank in this process; true once the output is published. */
@@ -71,46 +65,14 @@ static bool run_rank(const char *out, unsigned rank, unsigned count)
     return complete;
 }
 
-static int die_after(void *ctx, const char *what, unsigned long long done,
-                     unsigned long long total, const char *unit)
-{
-    int *calls = ctx;
-    (void)what;
-    (void)done;
-    (void)total;
-    (void)unit;
-    if (--*calls <= 0)
-        raise(SIGKILL);
-    return 0;
-}
-
-/* Starts one rank as a process that kills itself at its n-th report; 0: never. */
+/* Starts one rank as a process that kills itself at its n-th report; 0: never. Count 0: a
+ * process alone. */
 static pid_t start_rank(const char *out, unsigned rank, unsigned count, int calls)
 {
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0)
-        return child;
     struct conversion c = to(out);
     const struct i8_rank_group group = {.rank = rank, .count = count};
-    const struct i8_progress progress = {.update = die_after, .ctx = &calls};
-    if (calls > 0)
-        c.options.progress = &progress;
     c.options.ranks = count > 0 ? &group : NULL;
-    if (i8i_convert_tuned(&c.result, &c.options, &c.tuning, &c.err) != I8_OK) {
-        fprintf(stderr, "rank %u of %u: %s\n", rank, count, c.err.message);
-        _exit(1);
-    }
-    _exit(0);
-}
-
-/* True if it came through, false if it was killed; anything else fails. */
-static bool came_through(pid_t child)
-{
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "a rank failed");
-    return WIFEXITED(status);
+    return conversion_start(&c, calls);
 }
 
 /* The name of the journal of a rank in a folder; kept. */
