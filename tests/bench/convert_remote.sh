@@ -5,44 +5,23 @@
 # conversion from disk, pull and then convert, and the link alone (curl with 16
 # connections). Then what was fetched, and which files were opened for writing (with
 # strace, if it is there).
-#   I8_TOOL, I8_RELAY, I8_BENCH_DIR, RUNS (3)   as for pull.sh
+#   I8_TOOL, I8_RELAY, I8_BENCH_DIR   see remote_setup.sh;   RUNS (3)
 #   BYTES (2000000000), RATE_MB (40; 0: as fast as it goes, without delay)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-tool=$(realpath "${I8_TOOL:-src/int8tool}")
-relay=$(realpath "${I8_RELAY:-tests/bench/relay}")
-: "${BYTES:=2000000000}" "${RATE_MB:=40}"
+export BYTES="${BYTES:-2000000000}" RATE_MB="${RATE_MB:-40}"
 . "$here/remote_setup.sh"
 need nginx curl
-
-if [ -z "${I8_WORK-}" ]; then
-    I8_WORK=$(mktemp -d "${I8_BENCH_DIR:-/dev/shm}/int8tool-bench.XXXXXX")
-    export I8_WORK BYTES RATE_MB
-    trap 'rm -rf "$I8_WORK"' EXIT
-    trap 'exit 130' INT TERM
+prepare() {
     PYTHONDONTWRITEBYTECODE=1 "$python" "$here/../tools/make_checkpoint.py" \
-        --big "$BYTES" "$I8_WORK/root/org/model"
-    (own_network "$0" "$@" && sh "$0" "$@")
-    exit
-fi
-work=$I8_WORK
-trap stop_all EXIT
-trap 'exit 130' INT TERM
-root=$work/root
-unset HF_TOKEN HF_HUB_CACHE HF_HUB_OFFLINE http_proxy all_proxy HTTP_PROXY ALL_PROXY
-export HF_HOME="$work/home"
+        --big "$BYTES" "$root/org/model"
+}
+begin "$@"
 
 if [ "$RATE_MB" = 0 ]; then
-    start_nginx "$root" 0
-    start_standin "$root" "$nginx_port"
-    cdn_port=$nginx_port
+    start_near_hub
 else
-    start_nginx "$root" "${RATE_MB}m"
-    start_relay 15 0 "$nginx_port"
-    cdn_port=$relay_port
-    start_standin "$root" "$relay_port"
-    start_relay 15 0 "$standin_port"
-    export HF_ENDPOINT="http://127.0.0.1:$relay_port"
+    start_far_hub "${RATE_MB}m" 0
 fi
 
 cat >"$work/link.sh" <<END
@@ -72,8 +51,7 @@ $remote
 diff -rq --exclude=int8tool.json "$work/local" "$work/out"
 rm -rf "$work/out"
 
-echo "$(nproc) processors, $(uname -sr); own network: $I8_OWN_NETWORK; $("$tool" --version |
-    head -n 1); $size bytes; $RATE_MB MB/s a connection"
+echo "$(about_machine); $size bytes; $RATE_MB MB/s a connection"
 "$python" "$here/time_runs.py" --runs "${RUNS:-3}" --bytes "$size" \
     --before "rm -rf $work/out $work/pulled $HF_HOME" \
     "the link, curl x 16=exec sh $work/link.sh" \

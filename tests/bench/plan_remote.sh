@@ -4,22 +4,17 @@
 # nginx), 30 ms away there and back, and how much it fetches; beside hf-mem, which lists
 # sizes the same way, in one run. hf-mem's address of the Hub is a constant: its copy here
 # is patched.
-#   I8_TOOL, I8_RELAY, I8_BENCH_DIR, RUNS   as for pull.sh
+#   I8_TOOL, I8_RELAY, I8_BENCH_DIR   see remote_setup.sh;   RUNS (5)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-tool=$(realpath "${I8_TOOL:-src/int8tool}")
-relay=$(realpath "${I8_RELAY:-tests/bench/relay}")
 . "$here/remote_setup.sh"
 need nginx
-
-if [ -z "${I8_WORK-}" ]; then
-    I8_WORK=$(mktemp -d "${I8_BENCH_DIR:-/dev/shm}/int8tool-bench.XXXXXX")
-    export I8_WORK
-    trap 'rm -rf "$I8_WORK"' EXIT
-    trap 'exit 130' INT TERM
+prepare() {
     "$python" -m venv "$I8_WORK/venv"
-    "$I8_WORK/venv/bin/pip" install -q --disable-pip-version-check hf-mem==0.5.6
-    "$python" - "$here/../interop" "$here/../data/placement" "$I8_WORK/root/big/bloom" <<'END'
+    # Not compiled: the patched address may have the length of the real one, and the same
+    # second, by which Python would take the old code.
+    "$I8_WORK/venv/bin/pip" install -q --no-compile --disable-pip-version-check hf-mem==0.5.6
+    "$python" - "$here/../interop" "$here/../data/placement" "$root/big/bloom" <<'END'
 import gzip, json, os, sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
@@ -27,22 +22,10 @@ from sparse import write_checkpoint
 models = json.load(gzip.open(os.path.join(sys.argv[2], "models.json.gz")))
 write_checkpoint(models["bloom"], sys.argv[3], strip_prefix=True)
 END
-    echo '{"unhashed": true, "page": 1000}' >"$I8_WORK/root/big/bloom.json"
-    (own_network "$0" "$@" && sh "$0" "$@")
-    exit
-fi
-work=$I8_WORK
-trap stop_all EXIT
-trap 'exit 130' INT TERM
-root=$work/root
-unset HF_TOKEN HF_HUB_CACHE HF_HUB_OFFLINE http_proxy all_proxy HTTP_PROXY ALL_PROXY
-export HF_HOME="$work/home"
-
-start_nginx "$root" 0
-start_relay 15 0 "$nginx_port"
-start_standin "$root" "$relay_port"
-start_relay 15 0 "$standin_port"
-export HF_ENDPOINT="http://127.0.0.1:$relay_port"
+    echo '{"unhashed": true, "page": 1000}' >"$root/big/bloom.json"
+}
+begin "$@"
+start_far_hub 0 0
 find "$work/venv" -path '*/hf_mem/*' -name '*.py' -exec \
     sed -i "s|https://huggingface\.co|$HF_ENDPOINT|g" {} +
 
@@ -70,8 +53,7 @@ count() {
 # Nothing is kept from one run to the next: the cache is removed before each.
 plan="$tool plan big/bloom --gpus 8xA100-80GB"
 mem="$work/venv/bin/hf-mem --model-id big/bloom"
-echo "$(nproc) processors, $(uname -sr); own network: $I8_OWN_NETWORK; $("$tool" --version |
-    head -n 1); $(find "$root/big/bloom" -name '*.safetensors' | wc -l) shards"
+echo "$(about_machine); $(find "$root/big/bloom" -name '*.safetensors' | wc -l) shards"
 count "int8tool plan" $plan
 rm -rf "$HF_HOME"
 count "hf-mem 0.5.6" $mem

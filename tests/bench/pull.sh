@@ -6,41 +6,27 @@
 #   unlimited   as fast as the machine goes
 # pull hashes what it gets and syncs it to the disk; the others do neither. What each left is
 # compared with the source, untimed.
-#   I8_TOOL  the program           I8_RELAY  the relay (make tests/bench/relay)
+#   I8_TOOL, I8_RELAY, I8_BENCH_DIR   see remote_setup.sh (twice SIZE must fit)
 #   I8_HF    Python's hf; without it one is installed from PyPI (huggingface_hub 1.33.0)
-#   I8_BENCH_DIR  where (default /dev/shm; twice SIZE must fit)
 #   SIZE     of the file in MB (2500)      RUNS  rounds (5)     MODES (limited unlimited)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-tool=$(realpath "${I8_TOOL:-src/int8tool}")
-relay=$(realpath "${I8_RELAY:-tests/bench/relay}")
 . "$here/remote_setup.sh"
 need nginx aria2c curl openssl
 size=$((${SIZE:-2500} * 1000000))
-
-if [ -z "${I8_WORK-}" ]; then
-    I8_WORK=$(mktemp -d "${I8_BENCH_DIR:-/dev/shm}/int8tool-bench.XXXXXX")
-    export I8_WORK
-    trap 'rm -rf "$I8_WORK"' EXIT
-    trap 'exit 130' INT TERM
+prepare() {
     if [ -z "${I8_HF-}" ]; then
         "$python" -m venv "$I8_WORK/venv"
         "$I8_WORK/venv/bin/pip" install -q --disable-pip-version-check \
             huggingface_hub==1.33.0
         export I8_HF="$I8_WORK/venv/bin/hf"
     fi
-    mkdir -p "$I8_WORK/root/org/big"
-    head -c "$size" /dev/urandom >"$I8_WORK/root/org/big/model.safetensors"
-    (own_network "$0" "$@" && sh "$0" "$@")
-    exit
-fi
-work=$I8_WORK
-trap stop_all EXIT
-trap 'exit 130' INT TERM
-root=$work/root
+    mkdir -p "$root/org/big"
+    head -c "$size" /dev/urandom >"$root/org/big/model.safetensors"
+}
+begin "$@"
 file=org/big/model.safetensors
-unset HF_TOKEN HF_HUB_CACHE HF_HUB_OFFLINE http_proxy all_proxy HTTP_PROXY ALL_PROXY
-export HF_HOME="$work/home" HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_UPDATE_CHECK=1 \
+export HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_UPDATE_CHECK=1 \
     HF_HUB_DISABLE_XET=1
 
 # ten_curls URL: the file in ten ranges at once, to nowhere: what ten connections give
@@ -70,8 +56,7 @@ bench() {
     rm -rf "$out"
 }
 
-echo "$(nproc) processors, $(uname -sr); own network: $I8_OWN_NETWORK; $("$tool" --version |
-    head -n 1); $(aria2c --version | sed -n '1s/ version//p'); $(curl --version |
+echo "$(about_machine); $(aria2c --version | sed -n '1s/ version//p'); $(curl --version |
     sed -n '1s/ (.*//p'); $(nginx -v 2>&1 | sed 's/.*: //')"
 for mode in ${MODES:-limited unlimited}; do
     case $mode in
@@ -83,23 +68,16 @@ for mode in ${MODES:-limited unlimited}; do
         end=$(date +%s%N)
         ceiling=$((size * 1000 / (end - start)))
         stop_all
-        start_nginx "$root" 40000000
-        start_relay 15 40 "$nginx_port"
-        cdn=$relay_port
-        start_standin "$root" "$cdn"
-        start_relay 15 0 "$standin_port"
-        export HF_ENDPOINT="http://127.0.0.1:$relay_port"
+        start_far_hub 40000000 40
         printf '\n%s MB, limited: 40 MB/s a connection, 30 ms; ten of them: 400 MB/s;' \
             "$((size / 1000000))"
         printf ' the relay alone, without a limit: %s MB/s\n\n' "$ceiling"
         ;;
     unlimited)
-        start_nginx "$root" 0
-        cdn=$nginx_port
-        start_standin "$root" "$cdn"
+        start_near_hub
         printf '\n%s MB, unlimited\n\n' "$((size / 1000000))"
         ;;
     esac
-    bench "$cdn"
+    bench "$cdn_port"
     stop_all
 done

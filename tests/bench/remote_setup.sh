@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # What benches of the Hub's client share: a network of their own where the kernel lets
 # them, nginx as the CDN, the stand-in Hub before it, and the relay that makes both far
-# away. Sourced with $here naming this folder and $work a scratch folder.
+# away. Sourced with $here naming this folder; then begin.
+#   I8_TOOL  the program           I8_RELAY  the relay (make tests/bench/relay)
+#   I8_BENCH_DIR  where (default /dev/shm)
 # Debian: apt-get install nginx-light aria2 curl iproute2 util-linux
 
 python=${PYTHON:-/usr/bin/python3}
@@ -28,6 +30,35 @@ own_network() {
         I8_OWN_NETWORK=yes
         exec unshare -rn sh -c 'ip link set lo up && exec sh "$@"' sh "$@"
     fi
+}
+
+# begin ARGS…: sets $tool, $relay, $work (a scratch folder), $root (repositories, in it).
+# The first time it calls the script's function prepare, runs the script anew in a network
+# of its own, removes the folder, and ends.
+begin() {
+    tool=$(realpath "${I8_TOOL:-src/int8tool}")
+    relay=$(realpath "${I8_RELAY:-tests/bench/relay}")
+    trap 'exit 130' INT TERM
+    if [ -z "${I8_WORK-}" ]; then
+        I8_WORK=$(mktemp -d "${I8_BENCH_DIR:-/dev/shm}/int8tool-bench.XXXXXX")
+        export I8_WORK
+        trap 'rm -rf "$I8_WORK"' EXIT
+        root=$I8_WORK/root
+        prepare
+        (own_network "$0" "$@" && sh "$0" "$@")
+        exit
+    fi
+    work=$I8_WORK
+    root=$work/root
+    trap stop_all EXIT
+    unset HF_TOKEN HF_HUB_CACHE HF_HUB_OFFLINE http_proxy all_proxy HTTP_PROXY ALL_PROXY
+    export HF_HOME="$work/home"
+}
+
+# about_machine: the first words of every report
+about_machine() {
+    echo "$(nproc) processors, $(uname -sr); own network: $I8_OWN_NETWORK;" \
+        "$("$tool" --version | head -n 1)"
 }
 
 stop_all() {
@@ -91,12 +122,23 @@ else:
 END
 }
 
+# wait_for_file PID FILE: which the process writes when it is ready
+wait_for_file() {
+    while [ ! -s "$2" ]; do
+        kill -0 "$1" 2>/dev/null || {
+            echo "$(basename "$0"): what should write $2 has ended" >&2
+            exit 1
+        }
+        sleep 0.02
+    done
+}
+
 # start_relay DELAY_MS RATE_MB TARGET: its port is in $relay_port
 start_relay() {
     rm -f "$work/relay.out"
     "$relay" "$1" "$2" "0:$3" >"$work/relay.out" &
     pids="$pids $!"
-    while [ ! -s "$work/relay.out" ]; do sleep 0.02; done
+    wait_for_file $! "$work/relay.out"
     read -r relay_port _ <"$work/relay.out"
 }
 
@@ -106,8 +148,27 @@ start_standin() {
     PYTHONDONTWRITEBYTECODE=1 "$python" "$hub/standin.py" "$1" --ready "$work/ready" \
         --log "$work/hub.log" --static --cdn "http://localhost:$2" >/dev/null &
     pids="$pids $!"
-    while [ ! -e "$work/ready" ]; do sleep 0.1; done
+    wait_for_file $! "$work/ready"
     # shellcheck disable=SC1091 # sets HF_ENDPOINT
     . "$work/ready"
     standin_port=${HF_ENDPOINT##*:}
+}
+
+# start_far_hub RATE RELAY_MB: both parts 30 ms away there and back, nginx with RATE bytes a
+# second a connection, the relay before it with RELAY_MB (0: no limit); the CDN's port is
+# in $cdn_port
+start_far_hub() {
+    start_nginx "$root" "$1"
+    start_relay 15 "$2" "$nginx_port"
+    cdn_port=$relay_port
+    start_standin "$root" "$cdn_port"
+    start_relay 15 0 "$standin_port"
+    export HF_ENDPOINT="http://127.0.0.1:$relay_port"
+}
+
+# start_near_hub: both as fast as the machine goes
+start_near_hub() {
+    start_nginx "$root" 0
+    cdn_port=$nginx_port
+    start_standin "$root" "$cdn_port"
 }
