@@ -32,50 +32,17 @@ python3 "$here/../tools/make_checkpoint.py" --big "$BYTES" model
 "$I8_TOOL" convert model -q -o plain --no-hash
 "$I8_TOOL" convert model -q -o packed --no-hash --compress zstd
 rm -rf out
-gigabytes=$(cat plain/*.safetensors | wc -c | awk '{ printf "%.3f", $1 / 1e9 }')
-packed=$(cat packed/*.zst | wc -c | awk '{ printf "%.3f", $1 / 1e9 }')
-
-measure() {
-    name=$1
-    shift
-    rm -rf out
-    /usr/bin/time -o time -f '%e %U %S %M' "$@"
-    awk -v n="$name" '{ print n, $1, $2 + $3, $4 }' time >>results
-}
-round=0
-while [ "$round" -lt "$RUNS" ]; do
-    round=$((round + 1))
-    measure cp cp -r plain out
-    measure convert "$I8_TOOL" convert model -o out -q --no-hash
-    measure convert-zstd "$I8_TOOL" convert model -o out -q --no-hash --compress zstd
-    measure unpack-jobs-1 "$I8_TOOL" unpack packed -o out -q --no-hash --jobs 1
-    measure unpack-jobs-2 "$I8_TOOL" unpack packed -o out -q --no-hash --jobs 2
-    measure unpack-sha256-jobs-2 "$I8_TOOL" unpack packed -o out -q --jobs 2
-    measure zstd-d sh -c 'mkdir out && for f in packed/*.zst; do
-        zstd -dqc "$f" >"out/$(basename "$f" .zst)"; done'
-done
+size=$(cat plain/*.safetensors | wc -c)
 echo
-echo "$gigabytes GB of int8 model, $packed GB packed, $RUNS rounds, $(nproc) processors," \
-    "load $(cut -d' ' -f1 /proc/loadavg)"
-awk -v gb="$gigabytes" '
-    { n = ++count[$1]; wall[$1, n] = $2; cpu[$1, n] = $3; if ($4 > rss[$1]) rss[$1] = $4
-      if (n == 1) order[++names] = $1 }
-    function median(a, name,   i, j, t, v) {
-        for (i = 1; i <= count[name]; i++) v[i] = a[name, i]
-        for (i = 1; i <= count[name]; i++)
-            for (j = i + 1; j <= count[name]; j++)
-                if (v[j] < v[i]) { t = v[i]; v[i] = v[j]; v[j] = t }
-        low = v[1]; high = v[count[name]]; i = count[name]
-        return i % 2 ? v[(i + 1) / 2] : (v[i / 2] + v[i / 2 + 1]) / 2
-    }
-    END {
-        printf "%-22s %8s %15s %8s %10s %8s %9s\n", "", "median s", "min-max s", "x cp", \
-            "GB/s plain", "cpu s", "peak MB"
-        cp = median(wall, "cp")
-        for (k = 1; k <= names; k++) {
-            name = order[k]
-            used = median(cpu, name); m = median(wall, name)
-            printf "%-22s %8.2f %7.2f-%-7.2f %8.2f %10.2f %8.2f %9.1f\n", name, m, low, high, \
-                m / cp, gb / m, used, rss[name] / 1024
-        }
-    }' results
+echo "$size bytes of int8 model, $(cat packed/*.zst | wc -c) packed, $RUNS rounds," \
+    "$(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg)"
+# shellcheck disable=SC2016 # for the shell that time_runs.py starts
+python3 -B "$here/time_runs.py" --runs "$RUNS" --bytes "$size" --before 'rm -rf out' \
+    "cp=cp -r plain out" \
+    "convert=exec $I8_TOOL convert model -o out -q --no-hash" \
+    "convert, zstd=exec $I8_TOOL convert model -o out -q --no-hash --compress zstd" \
+    "unpack, 1 job=exec $I8_TOOL unpack packed -o out -q --no-hash --jobs 1" \
+    "unpack, 2 jobs=exec $I8_TOOL unpack packed -o out -q --no-hash --jobs 2" \
+    "unpack with SHA-256, 2 jobs=exec $I8_TOOL unpack packed -o out -q --jobs 2" \
+    'zstd -d=mkdir out && for f in packed/*.zst; do
+        zstd -dqc "$f" >"out/$(basename "$f" .zst)"; done'
