@@ -10,13 +10,6 @@
 #include "hub/store.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-bool i8i_has_size(const char *path, uint64_t size)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
-}
 
 static enum i8_status look(struct i8i_store *s, const struct i8i_hub_file *f,
                            enum i8i_file_state *state, struct i8_error *err)

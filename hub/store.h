@@ -17,9 +17,6 @@ enum i8i_file_state {
     I8I_FILE_PRESENT, /* in its place, of the right size, and not known to be wrong */
 };
 
-/* Is it a file of that size? */
-bool i8i_has_size(const char *path, uint64_t size);
-
 struct i8i_store_ops {
     /* Looks, writes nothing. */
     enum i8_status (*look)(struct i8i_store *s, const struct i8i_hub_file *f,

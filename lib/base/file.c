@@ -59,6 +59,12 @@ bool i8i_is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool i8i_has_size(const char *path, uint64_t bytes)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes;
+}
+
 enum i8_status i8i_make_directories(const char *path, struct i8_error *err)
 {
     char *part = i8i_strdup(path);

@@ -25,6 +25,7 @@ char *i8i_path_dir(const char *path) I8I_MUST_CHECK;
 bool i8i_path_is_plain(const char *name);
 bool i8i_is_directory(const char *path);
 bool i8i_is_file(const char *path);
+bool i8i_has_size(const char *path, uint64_t bytes); /* a file of just that size? */
 /* mkdir -p. */
 enum i8_status i8i_make_directories(const char *path,
                                     struct i8_error *err) I8I_MUST_CHECK;

@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* The digest of entry `index`, if it is of the file `name`. */
 static bool take_digest(char hex[I8_SHA256_HEX], const i8i_json *entry, const char *name)
@@ -61,10 +60,8 @@ static bool all_there(const struct i8i_convert_plan *p)
 {
     bool there = true;
     for (size_t i = 0; i < p->n_outputs && there; i++) {
-        struct stat info;
         char *path = i8i_path_join(p->options->output, p->outputs[i].name);
-        there = path && stat(path, &info) == 0 && S_ISREG(info.st_mode) &&
-                (uint64_t)info.st_size == p->outputs[i].bytes;
+        there = path && i8i_has_size(path, p->outputs[i].bytes);
         free(path);
     }
     return there;

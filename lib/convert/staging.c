@@ -83,12 +83,6 @@ static bool is_recorded(const struct i8i_staging *s, size_t output)
     return s->record.publishing;
 }
 
-static bool has_size(const char *path, uint64_t bytes)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && (uint64_t)info.st_size == bytes;
-}
-
 /* Gives the .part file its size, if it has another one. */
 static enum i8_status size_part(struct i8i_outfile *file, const char *part,
                                 uint64_t bytes, struct i8_error *err)
@@ -110,7 +104,7 @@ static enum i8_status see_named(struct i8i_staging *s, size_t i, const char *wha
     char *path = i8i_path_join(s->directory, f->name);
     if (path == NULL)
         return i8i_nomem(err);
-    s->resumed[i] = has_size(path, f->bytes);
+    s->resumed[i] = i8i_has_size(path, f->bytes);
     free(path);
     if (s->resumed[i])
         return I8_OK;
@@ -130,7 +124,7 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
     enum i8_status st = path && part ? I8_OK : i8i_nomem(err);
     if (st != I8_OK)
         goto out;
-    const bool part_exists = has_size(part, f->bytes), recorded = is_recorded(s, i);
+    const bool part_exists = i8i_has_size(part, f->bytes), recorded = is_recorded(s, i);
     s->resumed[i] = s->shared || (s->before.journal && part_exists);
     const bool look = !recorded || part_exists;
     if (look)
@@ -230,7 +224,7 @@ static bool part_is_lost(const struct i8i_staging *s)
     for (size_t i = 0; i < s->plan->n_outputs && !lost; i++) {
         char *part = i8i_staging_part_name(s, s->plan->outputs[i].name);
         lost = part && !s->record.publishing && is_recorded(s, i) &&
-               !has_size(part, s->plan->outputs[i].bytes);
+               !i8i_has_size(part, s->plan->outputs[i].bytes);
         free(part);
     }
     return lost;
