@@ -148,10 +148,9 @@ out:
 
 /* ---- packed outputs ---- */
 
-static enum i8_status remove_plain_part(const struct i8i_staging *s, size_t output,
-                                        struct i8_error *err)
+static enum i8_status remove_part(const struct i8i_staging *s, const char *name,
+                                  struct i8_error *err)
 {
-    const char *name = s->plan->outputs[output].plain_name;
     char *part = i8i_staging_part_name(s, name);
     enum i8_status st = part ? I8_OK : i8i_nomem(err);
     if (st == I8_OK && unlink(part) != 0 && errno != ENOENT)
@@ -171,7 +170,7 @@ static enum i8_status show_packed(struct i8i_staging *s, struct i8_error *err)
             s->plan->outputs[k->output].frames == NULL)
             continue;
         i8i_output_show_packed(&s->plan->outputs[k->output], k->bytes);
-        st = remove_plain_part(s, k->output, err);
+        st = remove_part(s, s->plan->outputs[k->output].plain_name, err);
         if (st == I8_OK && s->files[k->output]) {
             i8i_outfile_abort(s->files[k->output], true);
             s->files[k->output] = NULL;
@@ -196,7 +195,7 @@ enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,
     }
     if (st == I8_OK)
         st = i8i_staging_make_durable(s, err);
-    return st == I8_OK ? remove_plain_part(s, output, err) : st;
+    return st == I8_OK ? remove_part(s, f->plain_name, err) : st;
 }
 
 enum i8_status i8i_staging_refresh(struct i8i_staging *s, struct i8_error *err)
@@ -377,12 +376,10 @@ void i8i_staging_remove_traces(const struct i8i_staging *s)
 {
     i8i_journals_remove(s->directory, NULL);
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
-        char *part = i8i_staging_part_name(s, s->plan->outputs[i].name);
-        if (part)
-            unlink(part);
-        free(part);
-        if (s->plan->outputs[i].packed)
-            (void)remove_plain_part(s, i, NULL);
+        const struct i8i_output_file *f = &s->plan->outputs[i];
+        (void)remove_part(s, f->name, NULL);
+        if (f->packed)
+            (void)remove_part(s, f->plain_name, NULL);
     }
     char *publisher = i8i_path_join(s->directory, I8I_PUBLISHER_NAME);
     if (publisher)
