@@ -123,7 +123,8 @@ void i8i_adapt_room(struct i8i_adapt *a, unsigned room)
         room = 1;
     if (room < a->now)
         stay_within(a, room);
-    a->room = room;
+    else
+        a->room = room;
 }
 
 void i8i_adapt_cap(struct i8i_adapt *a, unsigned max)
