@@ -19,7 +19,12 @@ packages() {
         ;;
     # g++: the public headers are C++ too; python3: makes faulty files and runs interop; MPI is
     # optional (--ranks mpi), and tested where it is
-    test) echo check g++ libopenmpi-dev openmpi-bin python3 python3-venv xz-utils zstd ;;
+    test)
+        echo check g++ libopenmpi-dev openmpi-bin python3 python3-venv xz-utils zstd
+        # The kernels for ARM, compiled and emulated.
+        [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] ||
+            echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+        ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     *)
         echo "usage: $0 build [test] [fuzz]" >&2

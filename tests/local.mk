@@ -149,6 +149,14 @@ TESTS += $(unit_tests)
 endif
 EXTRA_DIST += tests/data
 
+# Each instruction set's kernels against the scalar ones, and against those of another
+# processor.
+check_PROGRAMS += tests/tools/kernel_digest
+tests_tools_kernel_digest_SOURCES = tests/tools/kernel_digest.c
+tests_tools_kernel_digest_LDADD = lib/libint8core.la
+dist_check_SCRIPTS += tests/kernels_aarch64.sh
+TESTS += tests/tools/kernel_digest tests/kernels_aarch64.sh
+
 # Fuzz targets, here over fixed seeds; `make fuzz` lets libFuzzer at them for five minutes.
 fuzz_targets = tests/fuzz/fuzz_bin tests/fuzz/fuzz_index tests/fuzz/fuzz_json \
   tests/fuzz/fuzz_safetensors tests/fuzz/fuzz_tokenizer tests/fuzz/fuzz_zip tests/fuzz/fuzz_zstd

@@ -11,6 +11,19 @@
 #include <cpuid.h>
 #endif
 
+static const struct {
+    const char *name;
+    const struct i8i_kernels *kernels;
+} isas[I8I_ISA_COUNT] = {
+    [I8I_ISA_SCALAR] = {"scalar", &i8i_kernels_scalar},
+#if I8I_X86
+    [I8I_ISA_AVX2] = {"avx2", &i8i_kernels_avx2},
+    [I8I_ISA_AVX512] = {"avx512", &i8i_kernels_avx512},
+#elif I8I_NEON
+    [I8I_ISA_NEON] = {"neon", &i8i_kernels_neon},
+#endif
+};
+
 static atomic_int best_cached = -1;
 static atomic_int limit = I8I_ISA_COUNT - 1;
 
@@ -27,8 +40,12 @@ static enum i8i_isa detect(void)
         return I8I_ISA_AVX512;
     if (f16c && __builtin_cpu_supports("avx2"))
         return I8I_ISA_AVX2;
-#endif
     return I8I_ISA_SCALAR;
+#elif I8I_NEON
+    return I8I_ISA_NEON;
+#else
+    return I8I_ISA_SCALAR;
+#endif
 }
 
 enum i8i_isa i8i_isa_best(void)
@@ -49,20 +66,11 @@ void i8i_isa_limit(enum i8i_isa isa)
 
 const char *i8i_isa_name(enum i8i_isa isa)
 {
-    static const char *const names[I8I_ISA_COUNT] = {"scalar", "avx2", "avx512"};
-    return isa < I8I_ISA_COUNT ? names[isa] : "unknown";
+    return isa < I8I_ISA_COUNT ? isas[isa].name : "unknown";
 }
 
 const struct i8i_kernels *i8i_kernels_for(enum i8i_isa isa)
 {
     enum i8i_isa best = i8i_isa_best();
-    if (isa > best)
-        isa = best;
-#if I8I_X86
-    if (isa == I8I_ISA_AVX512)
-        return &i8i_kernels_avx512;
-    if (isa == I8I_ISA_AVX2)
-        return &i8i_kernels_avx2;
-#endif
-    return &i8i_kernels_scalar;
+    return isas[isa < best ? isa : best].kernels;
 }

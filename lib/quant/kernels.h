@@ -9,12 +9,6 @@
 
 #include "quant/quant.h"
 
-#if defined __x86_64__
-#define I8I_X86 1
-#else
-#define I8I_X86 0
-#endif
-
 struct i8i_kernels {
     /* Largest bit pattern without the sign. Rounding is monotonic, so a row's fp16
      * absmax is the fp16 of its largest pattern, and one integer maximum finds both it
@@ -48,6 +42,8 @@ struct i8i_kernels {
 extern const struct i8i_kernels i8i_kernels_scalar;
 #if I8I_X86
 extern const struct i8i_kernels i8i_kernels_avx2, i8i_kernels_avx512;
+#elif I8I_NEON
+extern const struct i8i_kernels i8i_kernels_neon;
 #endif
 /* The table for isa, or for the best below it that may be used here. */
 const struct i8i_kernels *i8i_kernels_for(enum i8i_isa isa);

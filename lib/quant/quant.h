@@ -19,7 +19,30 @@ enum i8i_rounding {
     I8I_ROUNDING_CPU,  /* (1/absmax) × 127, two roundings */
 };
 
-enum i8i_isa { I8I_ISA_SCALAR, I8I_ISA_AVX2, I8I_ISA_AVX512, I8I_ISA_COUNT };
+#if defined __x86_64__
+#define I8I_X86 1
+#else
+#define I8I_X86 0
+#endif
+/* Every aarch64 has NEON. The kernels view vectors as narrower elements, whose order is
+ * another on a big-endian one; that stays scalar. */
+#if defined __aarch64__ && defined __ARM_NEON && defined __AARCH64EL__
+#define I8I_NEON 1
+#else
+#define I8I_NEON 0
+#endif
+
+/* The instruction sets of this architecture; each has all of those before it. */
+enum i8i_isa {
+    I8I_ISA_SCALAR,
+#if I8I_X86
+    I8I_ISA_AVX2, /* with F16C */
+    I8I_ISA_AVX512,
+#elif I8I_NEON
+    I8I_ISA_NEON,
+#endif
+    I8I_ISA_COUNT
+};
 /* The best that this processor has; lowered (never raised) by i8i_isa_limit. */
 enum i8i_isa i8i_isa_best(void);
 /* For tests and --cpu choices: no call uses more than `isa` from here on. */
