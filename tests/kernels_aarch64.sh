@@ -14,11 +14,12 @@ command -v "${compiler%% *}" >/dev/null || { echo "skipped: no $compiler"; exit 
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+set -- "$srcdir"/lib/quant/*.c "$srcdir/lib/checkpoint/fp8_decode.c" \
+    "$srcdir/lib/engine/cpu/cpu_int8_kernels.c" "$srcdir/tests/tools/kernel_digest.c"
 # Static, so that qemu needs no libraries of that machine; otherwise as configure has it.
 # shellcheck disable=SC2086 # a compiler may come with options
 $compiler -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -ffp-contract=off -static \
-    -I . -I "$srcdir/lib" "$srcdir"/lib/quant/*.c "$srcdir/lib/checkpoint/fp8_decode.c" \
-    "$srcdir/tests/tools/kernel_digest.c" -lm -o "$scratch/kernel_digest"
+    -I . -I "$srcdir/lib" "$@" -lm -o "$scratch/kernel_digest"
 "$native" >"$scratch/native"
 "$qemu" "$scratch/kernel_digest" >"$scratch/aarch64"
 

@@ -310,7 +310,7 @@ START_TEST(rounding_to_fp16)
         enum i8i_isa isa;
     } tables[] = {
         {"base", &i8i_simd_base, I8I_ISA_SCALAR},
-#if defined(__x86_64__)
+#if I8I_X86
         {"avx2", &i8i_simd_avx2, I8I_ISA_AVX2},
         {"avx512", &i8i_simd_avx512, I8I_ISA_AVX512},
 #endif

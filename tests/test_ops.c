@@ -271,7 +271,7 @@ START_TEST(softmax_rows)
     const struct i8i_simd *tables[3] = {&i8i_simd_base};
     int n_tables = 1;
 
-#if defined(__x86_64__)
+#if I8I_X86
     for (int isa = I8I_ISA_AVX2; isa <= (int)i8i_isa_best(); isa++)
         tables[n_tables++] = isa == I8I_ISA_AVX2 ? &i8i_simd_avx2 : &i8i_simd_avx512;
 #endif

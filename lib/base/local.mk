@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 lib_libint8core_la_SOURCES += \
+  lib/base/arch.h \
   lib/base/clock.c lib/base/clock.h \
   lib/base/error.c lib/base/error.h \
   lib/base/file.c lib/base/file.h \

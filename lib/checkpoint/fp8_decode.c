@@ -4,10 +4,13 @@
  */
 #include "config.h"
 
+#include "base/arch.h"
 #include "checkpoint/stored.h"
 
-#if defined __x86_64__
+#if I8I_X86
 #include <immintrin.h>
+#elif I8I_NEON
+#include <arm_neon.h>
 #endif
 #include <string.h>
 
@@ -55,7 +58,7 @@ void i8i_fp8_decode_scalar(void *dst, const void *src, size_t n, float scale)
     }
 }
 
-#if defined __x86_64__
+#if I8I_X86
 /* Eight at a time; the bf16 in the lower half of each lane. */
 __attribute__((target("avx2"))) static inline __m256i decode8(__m128i bytes, __m256 scale)
 {
@@ -101,15 +104,60 @@ __attribute__((target("avx2"))) static void decode_avx2(char *dst, const char *s
     }
     i8i_fp8_decode_scalar(dst + 2 * i, src + i, n - i, scale);
 }
+#elif I8I_NEON
+/* bf16 in the upper half of each lane. */
+static inline uint16x8_t bf16_above(float32x4_t y)
+{
+    const uint32x4_t bits = vreinterpretq_u32_f32(y);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    const uint32x4_t nan = vdupq_n_u32((uint32_t)BF16_NAN << 16);
+    return vreinterpretq_u16_u32(vbslq_u32(vceqq_f32(y, y), rounded, nan));
+}
+
+/* E4M3's bits, put where fp16 has its own, are its value over 2^8, subnormals included:
+ * fp16's bias is greater by 8. Only NaN is a number there. */
+static inline uint16x8_t decode8(uint8x8_t bytes, float32x4_t scale)
+{
+    const uint16x8_t wide = vmovl_u8(bytes);
+    const uint16x8_t magnitude = vandq_u16(wide, vdupq_n_u16(0x7f));
+    const uint16x8_t sign = vandq_u16(vshlq_n_u16(wide, 8), vdupq_n_u16(0x8000));
+    const float16x8_t half =
+        vreinterpretq_f16_u16(vorrq_u16(sign, vshlq_n_u16(magnitude, 7)));
+    const float32x4_t low = vmulq_n_f32(vcvt_f32_f16(vget_low_f16(half)), 0x1p8f),
+                      high = vmulq_n_f32(vcvt_high_f32_f16(half), 0x1p8f);
+    const uint16x8_t b =
+        vuzp2q_u16(bf16_above(vmulq_f32(low, scale)), bf16_above(vmulq_f32(high, scale)));
+    const uint16x8_t is_nan = vceqq_u16(magnitude, vdupq_n_u16(E4M3_NAN));
+    return vbslq_u16(is_nan, vdupq_n_u16(BF16_NAN), b);
+}
+
+static void decode_neon(unsigned char *dst, const unsigned char *src, size_t n,
+                        float scale)
+{
+    const float32x4_t s = vdupq_n_f32(scale);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const uint8x16_t bytes = vld1q_u8(src + i);
+        const uint16x8_t low = decode8(vget_low_u8(bytes), s),
+                         high = decode8(vget_high_u8(bytes), s);
+        vst1q_u8(dst + 2 * i, vreinterpretq_u8_u16(low));
+        vst1q_u8(dst + 2 * i + 16, vreinterpretq_u8_u16(high));
+    }
+    i8i_fp8_decode_scalar(dst + 2 * i, src + i, n - i, scale);
+}
 #endif
 
 void i8i_fp8_decode(void *dst, const void *src, size_t n, float scale)
 {
-#if defined __x86_64__
-    if (__builtin_cpu_supports("avx2")) {
+#if I8I_X86
+    if (__builtin_cpu_supports("avx2"))
         decode_avx2(dst, src, n, scale);
-        return;
-    }
-#endif
+    else
+        i8i_fp8_decode_scalar(dst, src, n, scale);
+#elif I8I_NEON
+    decode_neon(dst, src, n, scale);
+#else
     i8i_fp8_decode_scalar(dst, src, n, scale);
+#endif
 }

@@ -8,6 +8,8 @@
 #ifndef I8I_QUANT_QUANT_H
 #define I8I_QUANT_QUANT_H
 
+#include "base/arch.h"
+
 #include <int8tool/dtype.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,19 +20,6 @@ enum i8i_rounding {
     I8I_ROUNDING_CUDA, /* __fdividef(127, absmax): the 1,024-entry table */
     I8I_ROUNDING_CPU,  /* (1/absmax) × 127, two roundings */
 };
-
-#if defined __x86_64__
-#define I8I_X86 1
-#else
-#define I8I_X86 0
-#endif
-/* Every aarch64 has NEON. The kernels view vectors as narrower elements, whose order is
- * another on a big-endian one; that stays scalar. */
-#if defined __aarch64__ && defined __ARM_NEON && defined __AARCH64EL__
-#define I8I_NEON 1
-#else
-#define I8I_NEON 0
-#endif
 
 /* The instruction sets of this architecture; each has all of those before it. */
 enum i8i_isa {

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "checkpoint/stored.h"
+#include "engine/cpu/cpu_int8_kernels.h"
 #include "quant/kernels.h"
 
 #include <inttypes.h>
@@ -465,7 +466,7 @@ static void activations(struct run *r)
         }
 }
 
-/* ---- FP8 ---- */
+/* ---- FP8 and int8 products: scalar and the best ---- */
 
 static void fp8_decode(struct run *r)
 {
@@ -488,6 +489,29 @@ static void fp8_decode(struct run *r)
             decode(blank(SHIFTS - 1 - shift, 2 * n), in + shift, n, 0.37f);
             digest_out(r, 2 * n);
         }
+}
+
+static void int8_product(struct run *r)
+{
+    enum { ROWS = 7, GROUPS = 21, STRIDE = 4 * GROUPS + 5 };
+    const struct i8i_int8_kernel *kernel = i8i_int8_kernels;
+    while (r->isa == I8I_ISA_SCALAR ? kernel[1].name != NULL : !kernel->available())
+        kernel++;
+    for (size_t rows = 1; rows <= ROWS; rows++)
+        for (size_t groups = 1; groups <= GROUPS; groups++)
+            for (int extreme = 0; extreme < 2; extreme++) {
+                int8_t *a = (int8_t *)in;
+                uint8_t *slab = (uint8_t *)in + ROWS * STRIDE;
+                for (size_t i = 0; i < ROWS * STRIDE; i++)
+                    a[i] = extreme ? -127 : (int8_t)(random32(r) % 255 - 127);
+                random_bytes(r, slab, groups * I8I_GROUP_BYTES);
+                if (extreme)
+                    memset(slab, rows % 2 ? 0 : 255, groups * I8I_GROUP_BYTES);
+                int32_t *acc = blank(SHIFTS, 4 * I8I_SLAB_ROWS * rows);
+                kernel->product(acc, a, STRIDE, rows, slab, groups, true);
+                kernel->product(acc, a + 1, STRIDE, rows, slab, groups, false);
+                digest_out(r, 4 * I8I_SLAB_ROWS * rows);
+            }
 }
 
 int main(void)
@@ -514,6 +538,7 @@ int main(void)
         {"rows", rows},
         {"activations", activations},
         {"fp8_decode", fp8_decode},
+        {"int8_product", int8_product},
     };
     int status = EXIT_SUCCESS;
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {

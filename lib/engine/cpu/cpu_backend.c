@@ -166,13 +166,15 @@ void i8i_cpu_choose(struct i8i_cpu *c, enum i8i_isa isa)
     c->isa = isa;
     c->simd = &i8i_simd_base;
     c->int8 = i8i_int8_kernels;
-#if defined(__x86_64__)
+#if I8I_X86
     if (isa == I8I_ISA_AVX2)
         c->simd = &i8i_simd_avx2;
     else if (isa == I8I_ISA_AVX512)
         c->simd = &i8i_simd_avx512;
     /* The table is sorted best first: a lower ISA skips what is above it. */
     c->int8 += isa == I8I_ISA_SCALAR ? 2 : isa == I8I_ISA_AVX2 ? 1 : 0;
+#elif I8I_NEON
+    c->int8 += isa == I8I_ISA_SCALAR ? 1 : 0;
 #endif
     while (!c->int8->available())
         c->int8++;

@@ -7,7 +7,9 @@
  */
 #include "config.h"
 
+#include "base/arch.h"
 #include "engine/cpu/cpu_int8_kernels.h"
+
 #include <string.h>
 
 /* Unsigned arithmetic, as it wraps: only the corrected sum is within int32. */
@@ -35,7 +37,7 @@ static bool always(void)
     return true;
 }
 
-#if defined(__x86_64__)
+#if I8I_X86
 #include <immintrin.h>
 
 /* ---- AVX2: widened to 16 bits, vpmaddwd, which cannot saturate ---- */
@@ -166,12 +168,105 @@ TARGET_VNNI static void product_vnni(int32_t *acc, const int8_t *a, size_t a_str
         break;
     }
 }
+#elif I8I_NEON
+#include <arm_neon.h>
+
+/* ---- NEON: signed bytes, multiplied to 16 bits and added in pairs to 32 ---- */
+
+static uint32_t sum_neon(const int8_t *x, size_t n)
+{
+    int32x4_t sums = vdupq_n_s32(0);
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        sums = vpadalq_s16(sums, vpaddlq_s8(vld1q_s8(x + i)));
+    int32_t sum = vaddvq_s32(sums);
+    for (; i < n; i++)
+        sum += x[i];
+    return (uint32_t)sum;
+}
+
+static inline int8x16_t four_neon(const int8_t *x)
+{
+    int32_t four;
+
+    memcpy(&four, x, sizeof(four));
+    return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+
+/* Weight from weight + 128: the top bit turned over. */
+static inline int8x16_t weights_neon(const uint8_t *slab)
+{
+    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(slab), vdupq_n_u8(0x80)));
+}
+
+/* 16 of the slab's 64 rows against one row of activations. These are within ±127, so that
+ * the sum of two products fits 16 bits: two groups go into each addition. `more` is what
+ * the products of weights + 128 would have above these. */
+static void product_16_neon(int32_t *acc, const int8_t *x, const uint8_t *slab,
+                            size_t groups, bool fresh, uint32_t more)
+{
+    int32x4_t sum[8]; /* two rows of weights each, in halves */
+    size_t g = 0;
+
+    for (int i = 0; i < 8; i++)
+        sum[i] = vdupq_n_s32(0);
+    for (; g + 2 <= groups; g += 2) {
+        const int8x16_t a = four_neon(x + 4 * g), b = four_neon(x + 4 * g + 4);
+
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *w = slab + g * I8I_GROUP_BYTES + 16 * i;
+            const int8x16_t v = weights_neon(w), u = weights_neon(w + I8I_GROUP_BYTES);
+            int16x8_t low = vmull_s8(vget_low_s8(v), vget_low_s8(a));
+            int16x8_t high = vmull_high_s8(v, a);
+
+            low = vmlal_s8(low, vget_low_s8(u), vget_low_s8(b));
+            high = vmlal_high_s8(high, u, b);
+            sum[2 * i] = vpadalq_s16(sum[2 * i], low);
+            sum[2 * i + 1] = vpadalq_s16(sum[2 * i + 1], high);
+        }
+    }
+    if (g < groups) {
+        const int8x16_t a = four_neon(x + 4 * g);
+
+        for (int i = 0; i < 4; i++) {
+            const int8x16_t v = weights_neon(slab + g * I8I_GROUP_BYTES + 16 * i);
+
+            sum[2 * i] =
+                vpadalq_s16(sum[2 * i], vmull_s8(vget_low_s8(v), vget_low_s8(a)));
+            sum[2 * i + 1] = vpadalq_s16(sum[2 * i + 1], vmull_high_s8(v, a));
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        int32x4_t four = vpaddq_s32(sum[2 * i], sum[2 * i + 1]);
+
+        four = vaddq_s32(four, vreinterpretq_s32_u32(vdupq_n_u32(more)));
+        if (!fresh)
+            four = vaddq_s32(four, vld1q_s32(acc + 4 * i));
+        vst1q_s32(acc + 4 * i, four);
+    }
+}
+
+static void product_neon(int32_t *acc, const int8_t *a, size_t a_stride, size_t rows,
+                         const uint8_t *slab, size_t groups, bool fresh)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const int8_t *x = a + r * a_stride;
+        const uint32_t more = 128 * sum_neon(x, 4 * groups);
+
+        for (size_t part = 0; part < 4; part++)
+            product_16_neon(acc + r * I8I_SLAB_ROWS + 16 * part, x, slab + 64 * part,
+                            groups, fresh, more);
+    }
+}
 #endif
 
 const struct i8i_int8_kernel i8i_int8_kernels[] = {
-#if defined(__x86_64__)
+#if I8I_X86
     {"avx512-vnni", have_vnni, product_vnni},
     {"avx2", have_avx2, product_avx2},
+#elif I8I_NEON
+    {"neon", always, product_neon},
 #endif
     {"scalar", always, product_scalar},
     {NULL, NULL, NULL},

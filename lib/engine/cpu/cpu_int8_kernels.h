@@ -20,7 +20,8 @@
 /* Σ |a · w| ≤ cols × 127 × 128 stays within int32 up to here. */
 #define I8I_INT8_MAX_COLS 132104
 
-/* acc (rows, 64) = or += a (rows, 4 × groups) · slabᵀ modulo 2³²; `fresh` says which. */
+/* acc (rows, 64) = or += a (rows, 4 × groups) · slabᵀ modulo 2³²; `fresh` says which.
+ * Activations are within ±127. */
 typedef void (*i8i_int8_product)(int32_t *acc, const int8_t *a, size_t a_stride,
                                  size_t rows, const uint8_t *slab, size_t groups,
                                  bool fresh);

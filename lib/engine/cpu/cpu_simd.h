@@ -7,6 +7,7 @@
 #ifndef I8I_ENGINE_CPU_CPU_SIMD_H
 #define I8I_ENGINE_CPU_CPU_SIMD_H
 
+#include "base/arch.h"
 #include "engine/backend.h"
 
 struct i8i_simd {
@@ -35,7 +36,7 @@ struct i8i_simd {
 };
 
 extern const struct i8i_simd i8i_simd_base;
-#if defined(__x86_64__)
+#if I8I_X86
 extern const struct i8i_simd i8i_simd_avx2, i8i_simd_avx512;
 #endif
 

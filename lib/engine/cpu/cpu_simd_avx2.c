@@ -6,7 +6,7 @@
 
 #include "engine/cpu/cpu_simd.h"
 
-#if defined(__x86_64__)
+#if I8I_X86
 #include <math.h>
 #include <string.h>
 #if defined(__clang__)
