@@ -47,8 +47,11 @@ MAINTAINERCLEANFILES = $(generated_documents)
 $(generated_documents): $(src_int8tool_SOURCES) lib/base/version.c configure.ac \
     | src/int8tool$(EXEEXT)
 
+# What runs a program that was compiled for another machine: make EMULATOR='qemu-aarch64 -L DIR'
+EMULATOR =
 GENERATE = $(AM_V_GEN)generate() { \
-    $(MKDIR_P) $(@D) && src/int8tool$(EXEEXT) --generate $$1 >$@.tmp && mv $@.tmp $@; \
+    $(MKDIR_P) $(@D) && \
+    $(EMULATOR) src/int8tool$(EXEEXT) --generate $$1 >$@.tmp && mv $@.tmp $@; \
   } && generate
 docs/int8tool.1:
 	$(GENERATE) man

@@ -17,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST \
-    130          /* every length up to here: two steps of the widest kernel, and a tail */
-#define SHIFTS 8 /* bytes off alignment */
-#define GUARD  64      /* bytes behind an output that must stay as they are */
-#define CHUNK  3072    /* elements at a time where there are many */
-#define MOST   0x10000 /* elements in any one call */
+/* Every length up to here is tried: two steps of the widest kernel, and a tail. */
+#define LONGEST 130
+#define SHIFTS  8       /* bytes off alignment */
+#define GUARD   64      /* bytes behind an output that must stay as they are */
+#define CHUNK   3072    /* elements at a time where there are many */
+#define MOST    0x10000 /* elements in any one call */
 
 static _Alignas(16) char in[MOST * 8 + SHIFTS];
 static _Alignas(16) char out[MOST * 4 + SHIFTS + GUARD];
@@ -245,8 +245,8 @@ static void max_bits32(struct run *r)
 
 typedef void (*quantize)(int8_t *q, const void *src, size_t n, float scale);
 
-/* n elements of `in`, the largest being absmax after the cast to fp16, by both scales; by
- * one also each short length at each alignment. */
+/* n elements of `in`, the largest being absmax after the cast to fp16, by both scales;
+ * by one also each short length, at some alignment. */
 static void quantize_all(struct run *r, quantize kernel, size_t n, size_t width,
                          float absmax)
 {
@@ -338,31 +338,27 @@ static void quantize_f32(struct run *r)
 
 /* ---- rows ---- */
 
-/* Elements of any bits, of any finite ones, or with small exponents. */
-static void fill_row(struct run *r, char *src, enum i8_dtype dtype, size_t n, int kind)
+/* Elements of any bits; below 2, any of them; evenly spread within ±0.06. */
+enum row_kind { ROW_ANY_BITS, ROW_BELOW_2, ROW_EVEN, ROW_KINDS };
+
+static void fill_row(struct run *r, char *src, enum i8_dtype dtype, size_t n,
+                     enum row_kind kind)
 {
+    const size_t width = dtype == I8_DTYPE_F64 ? 8 : dtype == I8_DTYPE_F32 ? 4 : 2;
     for (size_t i = 0; i < n; i++) {
         uint64_t bits = (uint64_t)random32(r) << 32 | random32(r);
-        if (kind ==
-            1) { /* the uppermost bit of the exponent is the sign of its logarithm */
-            uint64_t keep = dtype == I8_DTYPE_F16 ? 0xbbff : UINT64_C(0xbfffffffffffffff);
-            if (dtype == I8_DTYPE_BF16)
-                keep = 0xbfff;
-            if (dtype == I8_DTYPE_F32)
-                keep = 0xbfffffff;
-            bits &= keep;
-        } else if (kind == 2) {
-            double v = ((double)(int32_t)bits) * 0x1p-31 * 0.06;
-            float f = (float)v;
-            memcpy(&bits, &v, 8);
-            if (dtype == I8_DTYPE_F32)
-                bits = i8i_f32_bits(f);
-            if (dtype == I8_DTYPE_F16)
-                bits = i8i_f32_to_f16(f);
-            if (dtype == I8_DTYPE_BF16)
-                bits = i8i_f32_to_bf16(f);
+        if (kind == ROW_BELOW_2) /* without the exponent's uppermost bit */
+            bits &= ~(UINT64_C(1) << (8 * width - 2));
+        if (kind == ROW_EVEN) {
+            const double v = (double)(int32_t)bits * 0x1p-31 * 0.06;
+            const float f = (float)v;
+            if (dtype == I8_DTYPE_F64)
+                memcpy(&bits, &v, 8);
+            else
+                bits = dtype == I8_DTYPE_F32   ? i8i_f32_bits(f)
+                       : dtype == I8_DTYPE_F16 ? i8i_f32_to_f16(f)
+                                               : i8i_f32_to_bf16(f);
         }
-        const size_t width = dtype == I8_DTYPE_F64 ? 8 : dtype == I8_DTYPE_F32 ? 4 : 2;
         memcpy(src + i * width, &bits, width); /* little-endian: the lower bytes */
     }
 }
@@ -372,16 +368,17 @@ static void rows(struct run *r)
     static const enum i8_dtype dtypes[] = {I8_DTYPE_F32, I8_DTYPE_F16, I8_DTYPE_BF16,
                                            I8_DTYPE_F64};
     for (size_t length = 0; length <= LONGEST + 20; length++)
-        for (size_t trial = 0; trial < 4 * 3 * 2; trial++) {
+        for (size_t trial = 0; trial < 4 * ROW_KINDS * 2; trial++) {
             enum i8_dtype dtype = dtypes[trial % 4];
             size_t n = length <= LONGEST ? length : random32(r) % 5000;
             char *src = in + (length + trial) % SHIFTS;
             float scb;
             struct i8i_row_report report;
-            fill_row(r, src, dtype, n, (int)(trial / 4 % 3));
+            fill_row(r, src, dtype, n, (enum row_kind)(trial / 4 % ROW_KINDS));
             i8i_quantize_row(blank(trial % SHIFTS, n), &scb, src, dtype, n,
-                             trial / 12 ? I8I_ROUNDING_CPU : I8I_ROUNDING_CUDA, r->isa,
-                             &report);
+                             trial / (4 * ROW_KINDS) ? I8I_ROUNDING_CPU
+                                                     : I8I_ROUNDING_CUDA,
+                             r->isa, &report);
             digest_out(r, n);
             digest(r, &scb, sizeof scb);
             const uint64_t said[3] = {
