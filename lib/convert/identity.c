@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "convert/convert_plan.h"
+#include "source/zstd_codec.h"
 
 #include <string.h>
 
@@ -72,8 +73,11 @@ static void hash_target(struct i8i_hash *h, const struct i8i_convert_plan *p)
 {
     hash_u64(h, p->options->rounding);
     hash_u64(h, p->options->layout);
-    if (p->pack_level > 0)
+    /* Two machines with two of libzstd must not write into one file. */
+    if (p->pack_level > 0) {
         hash_u64(h, (uint64_t)p->pack_level);
+        hash_u64(h, i8i_zstd_version());
+    }
     for (size_t i = 0; i < p->n_outputs; i++) {
         hash_text(h, p->outputs[i].name);
         hash_u64(h, p->outputs[i].bytes);

@@ -146,8 +146,8 @@ static enum i8_status check_header(const char *text, const char *path,
             path);
     if (strcmp(its_plan, id->plan) != 0)
         return i8i_fail(err, I8_ERR_REFUSED,
-                        "%s: belongs to an unfinished conversion with other options; "
-                        "repeat those, or start anew with --force",
+                        "%s: belongs to an unfinished conversion with other options, or "
+                        "by another libzstd; repeat those, or start anew with --force",
                         path);
     return I8_OK;
 }

@@ -24,6 +24,11 @@ int i8i_zstd_max_level(void)
     return ZSTD_maxCLevel();
 }
 
+unsigned i8i_zstd_version(void)
+{
+    return ZSTD_versionNumber();
+}
+
 size_t i8i_zstd_bound(size_t n)
 {
     return ZSTD_compressBound(n);

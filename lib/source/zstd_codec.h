@@ -20,6 +20,8 @@ bool i8i_zstd_is_zstd(const unsigned char *magic, size_t n);
 enum i8_status i8i_zstd_check(const char *what, struct i8_error *err) I8I_MUST_CHECK;
 /* Levels are 1 … max_level; 0 without libzstd. */
 int i8i_zstd_max_level(void);
+/* Of libzstd: another one may make other frames of the same content. */
+unsigned i8i_zstd_version(void);
 /* The most bytes that a frame of n bytes of content takes, at any level. */
 size_t i8i_zstd_bound(size_t n);
 

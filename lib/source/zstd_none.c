@@ -18,6 +18,11 @@ int i8i_zstd_max_level(void)
     return 0;
 }
 
+unsigned i8i_zstd_version(void)
+{
+    return 0;
+}
+
 size_t i8i_zstd_bound(size_t n)
 {
     return n;
