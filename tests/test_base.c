@@ -485,7 +485,7 @@ static struct i8i_outfile *open_shared(const char *path, const char *text)
 {
     struct i8i_outfile *f;
     struct i8_error err = {0};
-    ck_assert_int_eq(i8i_outfile_open_shared(&f, path, true, &err), I8_OK);
+    ck_assert_int_eq(i8i_outfile_open_shared(&f, path, I8I_PART_ANY, &err), I8_OK);
     ck_assert_int_eq(i8i_outfile_write(f, text, strlen(text), &err), I8_OK);
     return f;
 }
@@ -514,6 +514,25 @@ START_TEST(shared_output_is_named_once)
 }
 END_TEST
 
+/* Of two who want to be the first one is. */
+START_TEST(shared_output_is_made_once)
+{
+    struct i8_error err = {0};
+    struct i8i_outfile *first, *second;
+    char *path = i8i_path_join(dir, "u"), *part = i8i_path_join(dir, "u.part");
+    ck_assert_int_eq(i8i_outfile_open_shared(&first, path, I8I_PART_NEW, &err), I8_OK);
+    ck_assert_int_eq(i8i_outfile_open_shared(&second, path, I8I_PART_NEW, &err), I8_OK);
+    ck_assert(first != NULL && second == NULL);
+    ck_assert_int_eq(i8i_outfile_open_shared(&second, path, I8I_PART_THERE, &err), I8_OK);
+    ck_assert(second != NULL);
+    i8i_outfile_abort(first, true);
+    i8i_outfile_abort(second, true);
+    ck_assert_int_eq(unlink(part), 0);
+    free(part);
+    free(path);
+}
+END_TEST
+
 /* A third one comes when it has its name, and makes the .part file anew. */
 START_TEST(shared_output_is_not_replaced_by_a_strangers)
 {
@@ -529,7 +548,7 @@ START_TEST(shared_output_is_not_replaced_by_a_strangers)
         ck_assert(!i8i_is_file(part));
         i8i_outfile_abort(late, true);
     }
-    ck_assert_int_eq(i8i_outfile_open_shared(&none, path, false, &err), I8_OK);
+    ck_assert_int_eq(i8i_outfile_open_shared(&none, path, I8I_PART_THERE, &err), I8_OK);
     ck_assert(none == NULL && !i8i_is_file(part));
     /* Ours is nowhere. */
     struct i8i_outfile *a = open_shared(path, "mine");
@@ -601,6 +620,7 @@ int main(void)
     tcase_add_test(t, output_appears_whole);
     tcase_add_test(t, failed_output_leaves_nothing);
     tcase_add_test(t, shared_output_is_named_once);
+    tcase_add_test(t, shared_output_is_made_once);
     tcase_add_test(t, shared_output_is_not_replaced_by_a_strangers);
     tcase_add_test(t, planted_links_are_not_followed);
     tcase_add_test(t, directories);

@@ -53,9 +53,15 @@ struct i8i_outfile; /* one writer; pwrite from several threads is allowed */
 enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
                                 bool keep_part, struct i8_error *err) I8I_MUST_CHECK;
 /* The same for a file that processes on several machines fill together, each with ranges
- * of its own: what is there is kept. Without `create`, *out is NULL if nothing is. */
+ * of its own: what is there is kept. *out is NULL if it is not `which`. */
+enum i8i_shared_part {
+    I8I_PART_ANY,   /* made if it is not there */
+    I8I_PART_THERE, /* somebody has made it */
+    I8I_PART_NEW,   /* nobody has: of several who try one succeeds */
+};
 enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *path,
-                                       bool create, struct i8_error *err) I8I_MUST_CHECK;
+                                       enum i8i_shared_part which,
+                                       struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write(struct i8i_outfile *f, const void *bytes, size_t n,
                                  struct i8_error *err) I8I_MUST_CHECK;
 enum i8_status i8i_outfile_write_at(struct i8i_outfile *f, const void *bytes, size_t n,

@@ -58,7 +58,8 @@ static enum i8_status open_part(struct i8i_outfile **out, const char *path, int 
     f->fd = open(f->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
     if (f->fd < 0) {
         enum i8_status st = I8_OK;
-        if (errno != ENOENT || (flags & O_CREAT) != 0)
+        if ((errno != ENOENT || (flags & O_CREAT) != 0) &&
+            (errno != EEXIST || (flags & O_EXCL) == 0))
             st = i8i_fail_errno(err, errno, "cannot create %s", f->part);
         destroy(f);
         return st;
@@ -76,8 +77,11 @@ enum i8_status i8i_outfile_open(struct i8i_outfile **out, const char *path,
 /* Linux' NFS client may write a whole page back where only a part of it is ours, and with
  * it what was there before another machine wrote the rest; not so with O_DSYNC. */
 enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *path,
-                                       bool create, struct i8_error *err)
+                                       enum i8i_shared_part which, struct i8_error *err)
 {
+    static const int flags[] = {[I8I_PART_ANY] = O_CREAT,
+                                [I8I_PART_THERE] = 0,
+                                [I8I_PART_NEW] = O_CREAT | O_EXCL};
     struct statfs fs;
     char *dir = i8i_path_dir(path);
     if (dir == NULL) {
@@ -86,7 +90,7 @@ enum i8_status i8i_outfile_open_shared(struct i8i_outfile **out, const char *pat
     }
     const bool nfs = statfs(dir, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
     free(dir);
-    return open_part(out, path, (create ? O_CREAT : 0) | (nfs ? O_DSYNC : 0), err);
+    return open_part(out, path, flags[which] | (nfs ? O_DSYNC : 0), err);
 }
 
 /* Remembers the first failure and passes it on. */

@@ -273,7 +273,7 @@ static enum i8_status open_packing(struct packing *p, size_t output, unsigned jo
     if (path == NULL || p->part == NULL)
         st = i8i_nomem(err);
     else if (s->shared) /* another rank may be packing it, too, into the same bytes */
-        st = i8i_outfile_open_shared(&p->out, path, true, err);
+        st = i8i_outfile_open_shared(&p->out, path, I8I_PART_ANY, err);
     else
         st = i8i_outfile_open(&p->out, path, false, err);
     free(path);

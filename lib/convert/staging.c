@@ -130,8 +130,10 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
     if (look)
         st = i8i_make_parents(path, err);
     if (look && st == I8_OK)
-        st = s->shared ? i8i_outfile_open_shared(&s->files[i], path, !recorded, err)
-                       : i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
+        st = s->shared
+                 ? i8i_outfile_open_shared(&s->files[i], path,
+                                           recorded ? I8I_PART_THERE : I8I_PART_ANY, err)
+                 : i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
     if (st == I8_OK && s->files[i] == NULL)
         st = see_named(s, i, s->record.publishing ? path : part, err);
     if (st != I8_OK || s->files[i] == NULL)
