@@ -79,18 +79,26 @@ static enum i8_status compare(bool *same, struct i8i_convert_plan *p, const char
     return st;
 }
 
+static void *copy_of(const void *array, size_t count, size_t size)
+{
+    void *copy = i8i_calloc(count, size);
+    if (copy && count > 0)
+        memcpy(copy, array, count * size);
+    return copy;
+}
+
 enum i8_status i8i_output_is_complete(bool *complete, struct i8i_convert_plan *p,
                                       struct i8_error *err)
 {
     char *text = NULL;
     size_t length = 0;
     i8i_json *doc = NULL;
-    bool *packed = i8i_calloc(p->n_outputs, sizeof *packed);
+    /* The plan is made to look like what the manifest says, and back if it is not so. */
+    struct i8i_input_file *inputs = copy_of(p->inputs, p->n_inputs, sizeof *inputs);
+    struct i8i_output_file *outputs = copy_of(p->outputs, p->n_outputs, sizeof *outputs);
     *complete = false;
-    for (size_t i = 0; packed && i < p->n_outputs; i++)
-        packed[i] = p->outputs[i].packed;
     char *path = i8i_path_join(p->options->output, I8I_MANIFEST_NAME);
-    enum i8_status st = path && packed ? I8_OK : i8i_nomem(err);
+    enum i8_status st = path && inputs && outputs ? I8_OK : i8i_nomem(err);
     /* Something else under the name, or unreadable: the usual checks judge it. */
     if (st == I8_OK && i8i_is_file(path) &&
         i8i_read_file(&text, &length, path, I8I_MAX_MANIFEST_BYTES, NULL) == I8_OK &&
@@ -99,14 +107,12 @@ enum i8_status i8i_output_is_complete(bool *complete, struct i8i_convert_plan *p
         if (all_there(p) && take_digests(p, doc))
             st = compare(complete, p, text, length, err);
     }
-    for (size_t i = 0; i < p->n_inputs && !*complete; i++)
-        p->inputs[i].sha256[0] = '\0';
-    for (size_t i = 0; i < p->n_outputs && !*complete; i++) {
-        p->outputs[i].sha256[0] = '\0';
-        if (p->outputs[i].packed && packed && !packed[i])
-            i8i_output_show_plain(&p->outputs[i]);
+    if (inputs && outputs && !*complete) {
+        memcpy(p->inputs, inputs, p->n_inputs * sizeof *inputs);
+        memcpy(p->outputs, outputs, p->n_outputs * sizeof *outputs);
     }
-    free(packed);
+    free(inputs);
+    free(outputs);
     i8i_json_free(doc);
     free(text);
     free(path);
