@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Several ranks on one output: whatever their number and order, whoever dies, the bytes
- * are those of one process alone.
+ * are those of one process alone. Most is tested with plain shards and with compressed
+ * ones.
  */
 #include "config.h"
 
 #include "convert/division.h"
+#include "convert/packed.h"
 #include "convert_tools.h"
 #include "scratch.h"
+#include "source/zstd_codec.h"
 
 #include <check.h>
 #include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static char *dir;
 static const char *source;
+static enum i8_compression compression;
 static char expected[4096]; /* folder_digest of an undisturbed conversion */
 
 /* `out` is a name in our folder, or a path. */
@@ -27,6 +34,7 @@ static struct conversion to(const char *out)
     if (out[0] == '/')
         c.options.output = out;
     c.options.max_shard_bytes = 600000;
+    c.options.compression = compression;
     c.tuning = (struct i8i_convert_tuning){.block_bytes = 8192, .item_bytes = 60000};
     return c;
 }
@@ -39,6 +47,12 @@ static void setup(void)
     conversion_run(&c, I8_OK);
     snprintf(expected, sizeof expected, "%s", folder_digest(c.options.output));
     conversion_free(&c);
+}
+
+static void setup_packed(void)
+{
+    compression = I8_COMPRESSION_ZSTD;
+    setup();
 }
 
 static void teardown(void)
@@ -75,8 +89,8 @@ static pid_t start_rank(const char *out, unsigned rank, unsigned count, int call
     return conversion_start(&c, calls);
 }
 
-/* The name of the journal of a rank in a folder; kept. */
-static const char *rank_journal(const char *out, unsigned rank)
+/* The name of the journal of a rank in a folder, NULL if there is none; kept. */
+static const char *find_journal(const char *out, unsigned rank)
 {
     char begin[64];
     snprintf(begin, sizeof begin, I8I_RANK_JOURNAL_PREFIX "%05u-", rank);
@@ -88,8 +102,25 @@ static const char *rank_journal(const char *out, unsigned rank)
             found = kept_path("", e->d_name);
     }
     closedir(d);
+    return found;
+}
+
+static const char *rank_journal(const char *out, unsigned rank)
+{
+    const char *found = find_journal(out, rank);
     ck_assert_ptr_nonnull(found);
     return found;
+}
+
+/* How many shards the rank's journal says it has packed. */
+static unsigned packed_by(const char *out, unsigned rank)
+{
+    const char *name = find_journal(out, rank);
+    unsigned count = 0;
+    for (const char *at = name ? file_text(out, name, NULL) : "";
+         (at = strstr(at, "\nz "));)
+        at++, count++;
+    return count;
 }
 
 /* ---- */
@@ -219,6 +250,8 @@ START_TEST(killed_after_publication)
     free(scratch_write(out, I8I_PUBLISHER_NAME, "b", 1));
     free(scratch_write(out, "config.json.part", "{", 1));
     free(scratch_write(out, "model-00003-of-00005.safetensors.part", text, n));
+    if (compression == I8_COMPRESSION_ZSTD)
+        free(scratch_write(out, "model-00003-of-00005.safetensors.zst.part", text, n));
     ck_assert(run_rank(out, 1, 2));
     assert_as_expected(out);
 }
@@ -315,6 +348,268 @@ START_TEST(read_back_while_another_publishes)
 }
 END_TEST
 
+/* ---- packing ---- */
+
+static struct i8i_convert_plan *plan_of(struct conversion *c)
+{
+    struct i8i_convert_plan *plan;
+    ck_assert_int_eq(i8i_convert_plan_new(&plan, &c->options, &c->err), I8_OK);
+    return plan;
+}
+
+static bool has_part(const char *out, const char *name)
+{
+    char *part = i8i_format("%s.part", name);
+    const bool found = exists(out, part);
+    free(part);
+    return found;
+}
+
+/* A rank that cannot talk to the others packs, at its end, the shards that it has written
+ * to and that are complete: of those that come before the last one nothing is left to it.
+ */
+START_TEST(each_rank_packs)
+{
+    enum { COUNT = 3 };
+    const char *out = kept_path(dir, "out");
+    struct conversion c = to("out");
+    struct i8i_convert_plan *plan = plan_of(&c);
+    unsigned packed = 0, all = 0;
+    for (unsigned rank = 0; rank + 1 < COUNT; rank++) {
+        ck_assert(!run_rank(out, rank, COUNT));
+        ck_assert_uint_ge(packed_by(out, rank), 1);
+        packed += packed_by(out, rank);
+    }
+    const struct i8i_division last = i8i_division_of(plan, COUNT - 1, COUNT);
+    for (size_t i = 0; i < plan->n_outputs; i++) {
+        const struct i8i_output_file *f = &plan->outputs[i];
+        if (f->frames == NULL)
+            continue;
+        const bool left = i8i_division_writes(&last, plan, i);
+        ck_assert_int_eq(has_part(out, f->plain_name), left);
+        ck_assert_int_eq(has_part(out, f->packed_name), !left);
+        all += !left;
+    }
+    ck_assert_uint_eq(packed, all);
+    ck_assert(run_rank(out, COUNT - 1, COUNT));
+    assert_as_expected(out);
+    i8i_convert_plan_free(plan);
+}
+END_TEST
+
+/* What ranks that agree share: where they meet, and how many shards each had packed. */
+enum { MOST_MEETING = 4 };
+struct meeting {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned count, arrived, round;
+    int largest, result;
+    unsigned packed[MOST_MEETING];
+};
+struct member {
+    struct meeting *meeting;
+    unsigned rank;
+    const char *out;
+};
+
+static int meet(void *ctx, int value)
+{
+    const struct member *me = ctx;
+    struct meeting *m = me->meeting;
+    const unsigned packed = exists(me->out, ".") ? packed_by(me->out, me->rank) : 0;
+    pthread_mutex_lock(&m->lock);
+    if (m->packed[me->rank] < packed)
+        m->packed[me->rank] = packed;
+    m->largest = m->arrived == 0 || value > m->largest ? value : m->largest;
+    const unsigned round = m->round;
+    if (++m->arrived == m->count) {
+        m->result = m->largest;
+        m->arrived = 0;
+        m->round++;
+        pthread_cond_broadcast(&m->changed);
+    }
+    while (m->round == round)
+        pthread_cond_wait(&m->changed, &m->lock);
+    const int result = m->result; /* nobody begins a new round before all have it */
+    pthread_mutex_unlock(&m->lock);
+    return result;
+}
+
+static struct meeting *meeting_new(unsigned count)
+{
+    struct meeting *m =
+        mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutexattr_t mutex;
+    pthread_condattr_t cond;
+    ck_assert(m != MAP_FAILED);
+    m->count = count;
+    pthread_mutexattr_init(&mutex);
+    pthread_mutexattr_setpshared(&mutex, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&m->lock, &mutex);
+    pthread_condattr_init(&cond);
+    pthread_condattr_setpshared(&cond, PTHREAD_PROCESS_SHARED);
+    pthread_cond_init(&m->changed, &cond);
+    return m;
+}
+
+/* Ranks that agree share the shards out: each packs some, and none is packed twice. */
+START_TEST(agreeing_ranks_share_the_packing)
+{
+    const unsigned count = (unsigned)_i;
+    const char *out = kept_path(dir, "out");
+    struct meeting *m = meeting_new(count);
+    struct conversion c = to("out");
+    struct i8i_convert_plan *plan = plan_of(&c);
+    pid_t children[MOST_MEETING];
+    unsigned packed = 0, shards = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct member me = {.meeting = m, .rank = i, .out = out};
+        const struct i8_rank_group group = {
+            .rank = i, .count = count, .agree = meet, .ctx = &me};
+        c.options.ranks = &group;
+        children[i] = conversion_start(&c, 0);
+    }
+    for (unsigned i = 0; i < count; i++)
+        ck_assert(came_through(children[i]));
+    assert_as_expected(out);
+    for (size_t i = 0; i < plan->n_outputs; i++)
+        shards += plan->outputs[i].frames != NULL;
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_uint_ge(m->packed[i], shards / count);
+        packed += m->packed[i];
+    }
+    ck_assert_uint_eq(packed, shards);
+    ck_assert_int_eq(munmap(m, sizeof *m), 0);
+    i8i_convert_plan_free(plan);
+}
+END_TEST
+
+/* A report that we are packing, in the middle of which another rank does all the rest,
+ * and publishes. */
+struct interloper {
+    struct conversion its;
+    bool came, kill;
+};
+
+static int let_another_publish(void *ctx, const char *what, unsigned long long done,
+                               unsigned long long total, const char *unit)
+{
+    struct interloper *p = ctx;
+    (void)done;
+    (void)total;
+    (void)unit;
+    if (strcmp(what, "compressing") != 0 || p->came)
+        return 0;
+    p->came = true;
+    conversion_run(&p->its, I8_OK);
+    ck_assert(p->its.result.complete);
+    conversion_free(&p->its);
+    if (p->kill)
+        raise(SIGKILL);
+    return 0;
+}
+
+/* The publisher packs what we are just packing into the same file, gives it its name, and
+ * takes away all else that we were going to pack. */
+START_TEST(published_while_we_pack)
+{
+    const char *out = kept_path(dir, "out");
+    const struct i8_rank_group first = {.rank = 0, .count = 2},
+                               second = {.rank = 1, .count = 2};
+    struct interloper interloper = {.its = to("out"), .kill = (_i & 4) != 0};
+    const struct i8_progress progress = {.update = let_another_publish,
+                                         .ctx = &interloper};
+    struct conversion c = to("out"), reference = to("like");
+    c.options.no_hash = reference.options.no_hash = (_i & 1) != 0;
+    if (_i & 2) { /* over an earlier one, whose shards have the same names and sizes */
+        struct conversion old = to("out");
+        old.options.rounding = I8_ROUNDING_CPU;
+        conversion_run(&old, I8_OK);
+        conversion_free(&old);
+        c.options.force = true;
+    }
+    conversion_run(&reference, I8_OK);
+    interloper.its.options = c.options;
+    interloper.its.options.ranks = c.options.ranks = &second;
+    conversion_run(&c, I8_OK);
+    ck_assert(!c.result.complete);
+    c.options.ranks = &first;
+    c.options.progress = &progress;
+    if (interloper.kill) {
+        const pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            conversion_run(&c, I8_OK);
+            _exit(0);
+        }
+        ck_assert(!came_through(child));
+        c.options.progress = NULL;
+        conversion_run(&c, I8_OK);
+    } else {
+        conversion_run(&c, I8_OK);
+        ck_assert(interloper.came);
+    }
+    ck_assert(c.result.complete);
+    ck_assert_uint_eq(c.result.left_bytes, 0);
+    ck_assert(!c.result.at_most);
+    assert_digest(out, folder_digest(reference.options.output));
+    conversion_free(&c);
+    conversion_free(&reference);
+}
+END_TEST
+
+/* A rank that has its files open, and looks again when all is published, has nothing to
+ * pack, and leaves nothing behind. */
+START_TEST(too_late_to_pack)
+{
+    const char *out = kept_path(dir, "out");
+    const struct i8_rank_group group = {.rank = 0, .count = 2};
+    struct conversion c = to("out");
+    c.options.ranks = &group;
+    struct i8i_convert_plan *plan = plan_of(&c);
+    struct i8i_staging *staging;
+    ck_assert_int_eq(i8i_staging_open(&staging, plan, &c.err), I8_OK);
+    i8i_staging_let_go(staging, NULL);
+    ck_assert(!run_rank(out, 1, 2));
+    ck_assert(run_rank(out, 0, 2));
+    ck_assert_msg(i8i_pack_outputs(staging, NULL, _i == 1, 1, &c.err) == I8_OK, "%s",
+                  c.err.message);
+    ck_assert(staging->complete);
+    i8i_staging_close(staging, true);
+    i8i_convert_plan_free(plan);
+    assert_as_expected(out);
+}
+END_TEST
+
+/* What a dead rank has begun to pack is left to the publisher, whatever is in it. */
+START_TEST(begun_by_a_dead_rank)
+{
+    enum { COUNT = 3 };
+    static const char noise[2000000] = "x";
+    const char *out = kept_path(dir, "out");
+    struct conversion c = to("out");
+    struct i8i_convert_plan *plan = plan_of(&c);
+    const struct i8i_division second = i8i_division_of(plan, 1, COUNT),
+                              third = i8i_division_of(plan, 2, COUNT);
+    const struct i8i_output_file *begun = NULL;
+    for (size_t i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].frames && i8i_division_writes(&second, plan, i) &&
+            !i8i_division_writes(&third, plan, i))
+            begun = &plan->outputs[i];
+    }
+    ck_assert_ptr_nonnull(begun);
+    ck_assert(!run_rank(out, 0, COUNT));
+    char *part = i8i_format("%s.part", begun->packed_name);
+    free(scratch_write(out, part, noise, _i == 0 ? 0 : sizeof noise));
+    free(part);
+    ck_assert(!run_rank(out, 1, COUNT));
+    ck_assert(has_part(out, begun->plain_name));
+    ck_assert(run_rank(out, 2, COUNT));
+    assert_as_expected(out);
+    i8i_convert_plan_free(plan);
+}
+END_TEST
+
 START_TEST(refused)
 {
     const char *out = kept_path(dir, "out");
@@ -353,21 +648,32 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("convert-ranks");
-    TCase *c = tcase_create("convert-ranks");
-    tcase_set_timeout(c, 300);
+    TCase *c = tcase_create("convert-ranks"), *p = tcase_create("packed");
     tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(p, setup_packed, teardown);
     tcase_add_test(c, parts_cover_everything);
-    tcase_add_loop_test(c, one_after_the_other, 0, 5);
-    tcase_add_test(c, all_at_once);
-    tcase_add_test(c, all_at_once_twice);
-    tcase_add_loop_test(c, killed_at_any_moment, 0, 10);
-    tcase_add_test(c, killed_after_publication);
-    tcase_add_test(c, alone_then_ranks_then_alone);
-    tcase_add_loop_test(c, another_machine, 0, 2);
-    tcase_add_test(c, dead_publisher);
     tcase_add_test(c, read_back_while_another_publishes);
     tcase_add_test(c, refused);
+    for (int i = 0; i < 2; i++) {
+        TCase *t = i == 0 ? c : p;
+        tcase_set_timeout(t, 300);
+        tcase_add_loop_test(t, one_after_the_other, 0, 5);
+        tcase_add_test(t, all_at_once);
+        tcase_add_test(t, all_at_once_twice);
+        tcase_add_loop_test(t, killed_at_any_moment, 0, 10);
+        tcase_add_test(t, killed_after_publication);
+        tcase_add_test(t, alone_then_ranks_then_alone);
+        tcase_add_loop_test(t, another_machine, 0, 2);
+        tcase_add_test(t, dead_publisher);
+    }
+    tcase_add_test(p, each_rank_packs);
+    tcase_add_loop_test(p, agreeing_ranks_share_the_packing, 2, MOST_MEETING + 1);
+    tcase_add_loop_test(p, published_while_we_pack, 0, 8);
+    tcase_add_loop_test(p, too_late_to_pack, 0, 2);
+    tcase_add_loop_test(p, begun_by_a_dead_rank, 0, 2);
     suite_add_tcase(s, c);
+    if (i8i_zstd_max_level() > 0)
+        suite_add_tcase(s, p);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

@@ -164,13 +164,23 @@ enum i8_status i8i_conversion_work(struct i8i_conversion *r,
     return st == I8_OK ? check_unchanged(r->plan, err) : st;
 }
 
-/* Shards that are complete, and plain, into their compressed form. */
-static enum i8_status pack(struct i8i_conversion *r, struct i8_error *err)
+enum i8_status i8i_conversion_pack(struct i8i_conversion *r, const bool *which,
+                                   bool unbegun, struct i8_error *err)
 {
     unsigned jobs;
     uint64_t memory;
+    if (r->plan->pack_level == 0)
+        return I8_OK;
     (void)i8i_pack_size(&jobs, &memory, r->plan);
-    return i8i_pack_outputs(r->staging, jobs ? jobs : 1, err);
+    return i8i_pack_outputs(r->staging, which, unbegun, jobs ? jobs : 1, err);
+}
+
+/* All that is plain. What another rank has begun comes last: by then it may be done. */
+static enum i8_status pack_rest(struct i8i_conversion *r, struct i8_error *err)
+{
+    enum i8_status st =
+        r->staging->shared ? i8i_conversion_pack(r, NULL, true, err) : I8_OK;
+    return st == I8_OK ? i8i_conversion_pack(r, NULL, false, err) : st;
 }
 
 enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
@@ -183,8 +193,10 @@ enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
     if (st == I8_OK && !r->complete)
         st = i8i_fail(err, I8_ERR_IO, "%s: journals are gone that said what is done",
                       r->staging->directory);
-    if (st == I8_OK && r->plan->pack_level > 0)
-        st = pack(r, err);
+    if (st == I8_OK)
+        st = pack_rest(r, err);
+    if (st == I8_OK && r->staging->complete)
+        return i8i_conversion_found_complete(r, err);
     if (st == I8_OK && r->plan->packed_manifest)
         st = i8i_unpack_check(r->plan, err);
     if (st == I8_OK)

@@ -31,9 +31,11 @@ uint64_t i8i_packed_most_bytes(const struct i8i_output_file *f);
 void i8i_output_show_packed(struct i8i_output_file *f, uint64_t bytes);
 void i8i_output_show_plain(struct i8i_output_file *f);
 
-/* Packs every shard that is not packed yet; all must be complete. Each is journaled when
- * it is on the disk, and its plain form removed. */
-enum i8_status i8i_pack_outputs(struct i8i_staging *s, unsigned jobs,
-                                struct i8_error *err) I8I_MUST_CHECK;
+/* Packs those of `which` (by output; NULL: all) that are not packed yet; they must be
+ * complete. Each is journaled when it is on the disk, and its plain form removed. Among
+ * ranks `unbegun` leaves out what another one has begun to pack, which may be at it, or
+ * dead. If all is published meanwhile, s->complete says so. */
+enum i8_status i8i_pack_outputs(struct i8i_staging *s, const bool *which, bool unbegun,
+                                unsigned jobs, struct i8_error *err) I8I_MUST_CHECK;
 
 #endif

@@ -240,10 +240,33 @@ static void work(void *ctx, size_t item, unsigned thread)
 
 /* ---- one shard ---- */
 
-static enum i8_status open_packing(struct packing *p, size_t output, unsigned jobs,
-                                   struct i8_error *err)
+/* Opens the plain form, and the other one unless there is nothing for us to do. */
+static enum i8_status open_forms(struct packing *p, size_t output, bool unbegun,
+                                 struct i8_error *err)
 {
     struct i8i_staging *s = p->staging;
+    enum i8_status st = i8i_staging_take_up(s, output, err);
+    if (st != I8_OK || p->file->packed)
+        return st;
+    st = i8i_staging_read_back(&p->plain, s, output, err);
+    if (st != I8_OK)
+        return st;
+    char *path = i8i_path_join(s->directory, p->file->packed_name);
+    p->part = i8i_staging_part_name(s, p->file->packed_name);
+    if (path == NULL || p->part == NULL)
+        st = i8i_nomem(err);
+    else if (s->shared) /* another rank may be packing it, too, into the same bytes */
+        st = i8i_outfile_open_shared(&p->out, path, unbegun ? I8I_PART_NEW : I8I_PART_ANY,
+                                     err);
+    else
+        st = i8i_outfile_open(&p->out, path, false, err);
+    free(path);
+    return st;
+}
+
+static enum i8_status prepare(struct packing *p, unsigned jobs, struct i8_error *err)
+{
+    const struct i8i_staging *s = p->staging;
     p->n_slots = (size_t)jobs * SLOTS_A_JOB;
     p->packers = i8i_calloc(jobs, sizeof *p->packers);
     p->slots = i8i_calloc(p->n_slots, sizeof *p->slots);
@@ -264,19 +287,6 @@ static enum i8_status open_packing(struct packing *p, size_t output, unsigned jo
     }
     if (st == I8_OK && !s->plan->options->no_hash)
         st = i8i_hash_new(&p->hash, I8I_SHA256, err);
-    if (st == I8_OK)
-        st = i8i_staging_read_back(&p->plain, s, output, err);
-    if (st != I8_OK)
-        return st;
-    char *path = i8i_path_join(s->directory, p->file->packed_name);
-    p->part = i8i_staging_part_name(s, p->file->packed_name);
-    if (path == NULL || p->part == NULL)
-        st = i8i_nomem(err);
-    else if (s->shared) /* another rank may be packing it, too, into the same bytes */
-        st = i8i_outfile_open_shared(&p->out, path, I8I_PART_ANY, err);
-    else
-        st = i8i_outfile_open(&p->out, path, false, err);
-    free(path);
     return st;
 }
 
@@ -297,52 +307,79 @@ static void close_packing(struct packing *p, unsigned jobs)
     i8i_outfile_abort(p->out, p->staging->shared);
 }
 
-static enum i8_status pack(struct packing *p, size_t output, struct i8i_pool *pool,
-                           struct i8_error *err)
+static enum i8_status run(struct packing *p, struct i8i_pool *pool, struct i8_error *err)
+{
+    i8i_pool_run(pool, i8i_pool_threads(pool), work, p);
+    if (p->error.status != I8_OK)
+        return i8i_fail(err, p->error.status, "%s", p->error.message);
+    return p->hash ? i8i_hash_final(p->hash, p->hex, err) : I8_OK;
+}
+
+/* Have other ranks published? Then nothing is left to do at all. */
+static bool is_published(struct i8i_staging *s)
+{
+    return s->shared && i8i_output_is_complete(&s->complete, s->plan, NULL) == I8_OK &&
+           s->complete;
+}
+
+/* Another rank may have packed it, too, and been faster: then the plain form is gone
+ * before we open it, or, over a network, while we read it. */
+static bool is_packed_by_another(struct i8i_staging *s, size_t output)
+{
+    return s->shared && i8i_staging_refresh(s, NULL) == I8_OK &&
+           s->plan->outputs[output].packed;
+}
+
+static enum i8_status pack(struct packing *p, size_t output, bool unbegun,
+                           struct i8i_pool *pool, struct i8_error *err)
 {
     const unsigned jobs = i8i_pool_threads(pool);
     p->file = &p->staging->plan->outputs[output];
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
-    enum i8_status st = open_packing(p, output, jobs, err);
-    if (st == I8_OK) {
-        i8i_pool_run(pool, jobs, work, p);
-        if (p->error.status != I8_OK)
-            st = i8i_fail(err, p->error.status, "%s", p->error.message);
-    }
-    if (st == I8_OK && p->hash)
-        st = i8i_hash_final(p->hash, p->hex, err);
-    if (st == I8_OK) {
+    enum i8_status st = open_forms(p, output, unbegun, err);
+    if (st == I8_OK && p->out)
+        st = prepare(p, jobs, err);
+    if (st == I8_OK && p->out)
+        st = run(p, pool, err);
+    const bool packed = st == I8_OK && p->out;
+    if (st != I8_OK && st != I8_ERR_CANCELLED && is_packed_by_another(p->staging, output))
+        st = I8_OK;
+    if (packed) {
         struct i8i_outfile *out = p->out;
         p->out = NULL;
         st = i8i_staging_take_packed(p->staging, output, out, p->written,
                                      p->hash ? p->hex : NULL, err);
     }
+    if (st != I8_OK && st != I8_ERR_CANCELLED && is_published(p->staging))
+        st = I8_OK;
     close_packing(p, jobs);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
+    i8i_staging_let_go(p->staging, NULL);
     return st;
 }
 
-static bool is_to_pack(const struct i8i_output_file *f)
+static bool is_to_pack(const struct i8i_staging *s, size_t output, const bool *which)
 {
-    return f->frames && !f->packed;
+    const struct i8i_output_file *f = &s->plan->outputs[output];
+    return f->frames && !f->packed && (which == NULL || which[output]);
 }
 
-enum i8_status i8i_pack_outputs(struct i8i_staging *s, unsigned jobs,
-                                struct i8_error *err)
+enum i8_status i8i_pack_outputs(struct i8i_staging *s, const bool *which, bool unbegun,
+                                unsigned jobs, struct i8_error *err)
 {
     const struct i8i_convert_plan *plan = s->plan;
     struct i8i_pool *pool = NULL;
     uint64_t before = 0, total = 0;
     for (size_t i = 0; i < plan->n_outputs; i++)
-        total += is_to_pack(&plan->outputs[i]) ? plan->outputs[i].plain_bytes : 0;
+        total += is_to_pack(s, i, which) ? plan->outputs[i].plain_bytes : 0;
     enum i8_status st = total > 0 ? i8i_pool_new(&pool, jobs, err) : I8_OK;
-    for (size_t i = 0; i < plan->n_outputs && st == I8_OK; i++) {
-        if (!is_to_pack(&plan->outputs[i]))
+    for (size_t i = 0; i < plan->n_outputs && st == I8_OK && !s->complete; i++) {
+        if (!is_to_pack(s, i, which))
             continue;
         struct packing p = {.staging = s, .packed_before = before, .total = total};
-        st = pack(&p, i, pool, err);
+        st = pack(&p, i, unbegun, pool, err);
         before += plan->outputs[i].plain_bytes;
     }
     i8i_pool_free(pool);

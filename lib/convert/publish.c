@@ -102,10 +102,35 @@ static enum i8_status publish(struct i8i_staging *s, const char *manifest_path,
     return st;
 }
 
+/* Our journal is the last to go, and must tell by itself what to look for. */
+static enum i8_status note_packed(struct i8i_staging *s, struct i8_error *err)
+{
+    enum i8_status st = I8_OK;
+    for (size_t i = 0; i < s->plan->n_outputs && st == I8_OK; i++) {
+        if (s->plan->outputs[i].packed)
+            st = i8i_journal_add_packed(s->journal, i, s->plan->outputs[i].bytes, err);
+    }
+    return st;
+}
+
+/* Where whoever packed it did not come to that. */
+static void remove_plain_forms(const struct i8i_staging *s)
+{
+    for (size_t i = 0; i < s->plan->n_outputs; i++) {
+        const struct i8i_output_file *f = &s->plan->outputs[i];
+        char *part = f->packed ? i8i_staging_part_name(s, f->plain_name) : NULL;
+        if (part)
+            unlink(part);
+        free(part);
+    }
+}
+
 enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
                                    size_t manifest_bytes, struct i8_error *err)
 {
-    enum i8_status st = i8i_staging_make_durable(s, err);
+    enum i8_status st = note_packed(s, err);
+    if (st == I8_OK)
+        st = i8i_staging_make_durable(s, err);
     if (st == I8_OK)
         st = i8i_journal_mark_publishing(s->journal, err);
     s->record.publishing = s->record.publishing || st == I8_OK;
@@ -119,6 +144,7 @@ enum i8_status i8i_staging_publish(struct i8i_staging *s, const char *manifest,
         st = publish(s, path, manifest, manifest_bytes, err);
     }
     if (st == I8_OK) {
+        remove_plain_forms(s);
         if (!s->shared)
             remove_in(s->directory, I8I_PUBLISHER_NAME);
         i8i_journals_remove(s->directory, i8i_journal_name(s->journal));

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A rank converts its part, says so durably in its journal, and then looks at all
- * journals. A file that it has written to and that is complete by now it hashes. If
- * everything is complete, it publishes. Ranks that can talk to each other (MPI) wait for
- * one another between these steps; others just end, and the last one finds all done.
+ * journals. A file that it has written to and that is complete by now it packs, or
+ * hashes. If everything is complete, it publishes. Ranks that can talk to each other
+ * (MPI) wait for one another between these steps, and share the files out; others just
+ * end, and the last one finds all done.
+ *
+ * Of ranks that cannot talk to each other one packs a file: the one that succeeds in
+ * creating NAME.zst.part. If it dies, that file stays, and what it was to hold is left to
+ * the publisher, who packs whatever is not packed, even if somebody is at it: both write
+ * the same bytes, and the second one finds it done.
  */
 #include "config.h"
 
+#include "convert/completion.h"
 #include "convert/publisher.h"
 #include "convert/rank_run.h"
+#include "convert/worklist.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -33,16 +41,25 @@ static enum i8_status agree(const struct i8_rank_group *g, int *worst, enum i8_s
     return st;
 }
 
-/* ---- hashing ---- */
+/* ---- packing and hashing ---- */
 
-/* Outputs that are not hashed yet, the next always to the rank that has least: every rank
- * computes the same from the same journals. */
+static bool is_finished(const struct i8i_conversion *r, size_t output)
+{
+    const struct i8i_output_file *f = &r->plan->outputs[output];
+    if (f->frames && !f->packed)
+        return false;
+    return r->plan->options->no_hash ||
+           i8i_record_digest(&r->staging->record, 'o', output);
+}
+
+/* Outputs that are not packed or hashed yet, the next always to the rank that has least:
+ * every rank computes the same from the same journals. */
 static void share_outputs(bool *mine, const struct i8i_conversion *r, unsigned rank,
                           uint64_t *load, unsigned count)
 {
     for (size_t i = 0; i < r->plan->n_outputs; i++) {
         mine[i] = false;
-        if (i8i_record_digest(&r->staging->record, 'o', i))
+        if (is_finished(r, i))
             continue;
         unsigned least = 0;
         for (unsigned k = 1; k < count; k++) {
@@ -54,20 +71,68 @@ static void share_outputs(bool *mine, const struct i8i_conversion *r, unsigned r
     }
 }
 
-/* Hashes what is complete by now: among ranks that wait for each other all is, and is
- * shared out; otherwise what we have written to ourselves. */
-static enum i8_status hash_complete(struct i8i_conversion *r,
-                                    struct i8i_pipeline_task *task,
-                                    const struct i8_rank_group *g, struct i8_error *err)
+/* Which outputs are ours from now on: of ranks that wait for each other all are complete,
+ * and are shared out; otherwise it stays at those that we have written to ourselves. */
+static enum i8_status take_share(struct i8i_conversion *r, struct i8i_pipeline_task *task,
+                                 const struct i8_rank_group *g, struct i8_error *err)
 {
     enum i8_status st = i8i_staging_refresh(r->staging, err);
-    if (st == I8_OK && g->agree) {
-        uint64_t *load = i8i_calloc(g->count, sizeof *load);
-        if (load == NULL)
-            return i8i_nomem(err);
-        share_outputs(task->hash_outputs, r, g->rank, load, g->count);
-        free(load);
-    }
+    if (st != I8_OK || g->agree == NULL)
+        return st;
+    uint64_t *load = i8i_calloc(g->count, sizeof *load);
+    if (load == NULL)
+        return i8i_nomem(err);
+    share_outputs(task->hash_outputs, r, g->rank, load, g->count);
+    free(load);
+    return I8_OK;
+}
+
+/* Which outputs are complete, by what all journals say together? */
+static enum i8_status find_complete(bool *complete, const struct i8i_staging *s,
+                                    struct i8_error *err)
+{
+    const struct i8i_division none = i8i_division_none(s->plan);
+    struct i8i_completion c;
+    struct i8i_worklist list = {0};
+    enum i8_status st = i8i_completion_init(&c, s->plan, err);
+    if (st != I8_OK)
+        return st;
+    st = i8i_worklist_init(&list, s, &none, err);
+    for (size_t i = 0; i < list.n_done && st == I8_OK; i++)
+        i8i_completion_add(&c, list.done[i].piece, list.done[i].count);
+    for (size_t i = 0; i < s->plan->n_outputs; i++)
+        complete[i] = c.output_left[i] == 0;
+    i8i_worklist_free(&list);
+    i8i_completion_free(&c);
+    return st;
+}
+
+static enum i8_status pack_complete(struct i8i_conversion *r,
+                                    const struct i8i_pipeline_task *task,
+                                    const struct i8_rank_group *g, struct i8_error *err)
+{
+    const size_t n = r->plan->n_outputs;
+    bool *ours = i8i_calloc(n, sizeof *ours);
+    if (ours == NULL)
+        return i8i_nomem(err);
+    enum i8_status st = find_complete(ours, r->staging, err);
+    for (size_t i = 0; i < n; i++)
+        ours[i] = ours[i] && task->hash_outputs[i];
+    if (st == I8_OK)
+        st = i8i_conversion_pack(r, ours, g->agree == NULL, err);
+    free(ours);
+    return st;
+}
+
+/* Packs and hashes what is ours and complete by now. */
+static enum i8_status finish_ours(struct i8i_conversion *r,
+                                  struct i8i_pipeline_task *task,
+                                  const struct i8_rank_group *g, struct i8_error *err)
+{
+    enum i8_status st = pack_complete(r, task, g, err);
+    if (st != I8_OK || r->staging->complete)
+        return st;
+    st = i8i_staging_refresh(r->staging, err);
     task->part = i8i_division_none(r->plan);
     if (st == I8_OK)
         st = i8i_conversion_work(r, task, err);
@@ -151,7 +216,7 @@ static enum i8_status publish_claimed(struct i8i_conversion *r,
     return st == I8_OK ? finish(r, publisher, err) : st;
 }
 
-/* All is done: publishes, unless another rank does, for which we wait. */
+/* If all is done: publishes, unless another rank does, for which we wait. */
 static enum i8_status publish_once(struct i8i_conversion *r, struct i8_error *err)
 {
     struct i8i_publisher_watch watch = {0};
@@ -161,6 +226,8 @@ static enum i8_status publish_once(struct i8i_conversion *r, struct i8_error *er
         enum i8_status st = i8i_output_is_complete(&complete, r->plan, err);
         if (st == I8_OK && complete)
             return i8i_conversion_found_complete(r, err);
+        if (st == I8_OK && !r->complete)
+            return I8_OK;
         if (st == I8_OK)
             st = i8i_publisher_claim(&publisher, r->staging->directory, &watch, err);
         if (st == I8_OK && publisher) {
@@ -201,18 +268,26 @@ static enum i8_status work(struct i8i_conversion *r, const struct i8_rank_group 
 {
     struct i8i_pipeline_task task = {0};
     enum i8_status st = make_task(&task, r, g, err);
-    if (st == I8_OK)
+    if (st == I8_OK) {
+        i8i_staging_let_go(r->staging, task.hash_outputs);
         st = i8i_conversion_work(r, &task, err);
+    }
     if (st == I8_OK)
         st = i8i_staging_make_durable(r->staging, err);
+    if (st == I8_OK)
+        i8i_staging_let_go(r->staging, NULL);
     st = agree(g, worst, st, err);
+    if (st == I8_OK) { /* nobody goes on to write while others read */
+        st = take_share(r, &task, g, err);
+        st = agree(g, worst, st, err);
+    }
     if (st == I8_OK) {
-        st = hash_complete(r, &task, g, err);
+        st = finish_ours(r, &task, g, err);
         st = agree(g, worst, st, err);
     }
     if (st == I8_OK && g->agree)
         st = publish_together(r, g, worst, err);
-    else if (st == I8_OK && r->complete)
+    else if (st == I8_OK)
         st = publish_once(r, err);
     free(task.hash_inputs);
     free(task.hash_outputs);

@@ -22,7 +22,10 @@ struct i8i_conversion {
 enum i8_status i8i_conversion_work(struct i8i_conversion *r,
                                    const struct i8i_pipeline_task *task,
                                    struct i8_error *err) I8I_MUST_CHECK;
-/* convert.c: the pipeline with the rest of the work, then publishes. */
+/* convert.c: i8i_pack_outputs, if the plan compresses. */
+enum i8_status i8i_conversion_pack(struct i8i_conversion *r, const bool *which,
+                                   bool unbegun, struct i8_error *err) I8I_MUST_CHECK;
+/* convert.c: the pipeline with the rest of the work, packs, then publishes. */
 enum i8_status i8i_conversion_finish(struct i8i_conversion *r,
                                      const struct i8i_pipeline_task *task,
                                      struct i8_error *err) I8I_MUST_CHECK;

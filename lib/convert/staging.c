@@ -41,22 +41,32 @@ static enum i8_status held_by(uint64_t *bytes, const struct i8i_staging *s,
     return I8_OK;
 }
 
+/* The most that shards take that stand there in both forms: one a rank. */
+static uint64_t beside(const struct i8i_staging *s, uint64_t largest, uint64_t all)
+{
+    uint64_t bytes;
+    const bool few =
+        i8i_mul_u64(&bytes, largest, s->shared ? s->plan->options->ranks->count : 1);
+    return few && bytes < all ? bytes : all;
+}
+
 static enum i8_status check_space(const struct i8i_staging *s, struct i8_error *err)
 {
     struct statvfs fs;
-    uint64_t need = s->plan->output_bytes, packed = 0, held = 0;
+    uint64_t need = s->plan->output_bytes, largest = 0, all = 0, held = 0;
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         const struct i8i_output_file *f = &s->plan->outputs[i];
         enum i8_status st = held_by(&held, s, f->name, err);
         if (st == I8_OK && f->frames) {
             const uint64_t most = i8i_packed_most_bytes(f);
-            packed = most > packed ? most : packed;
+            largest = most > largest ? most : largest;
+            all += most;
             st = held_by(&held, s, f->packed_name, err);
         }
         if (st != I8_OK)
             return st;
     }
-    need += packed; /* one shard at a time stands there in both forms */
+    need += beside(s, largest, all);
     need -= held < need ? held : need;
     if (statvfs(s->directory, &fs) != 0)
         return i8i_fail_errno(err, errno, "cannot ask for the free space of %s",
@@ -114,9 +124,10 @@ static enum i8_status see_named(struct i8i_staging *s, size_t i, const char *wha
 }
 
 /* A .part file of the right size that the record speaks of is gone on with; any other is
- * made anew, or, among ranks, by whoever comes first. While publishing, one that is gone
- * has its name already, and is not made again. */
-static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error *err)
+ * made anew, if `create`, or, among ranks, by whoever comes first. While publishing, one
+ * that is gone has its name already, and is not made again. */
+static enum i8_status open_part(struct i8i_staging *s, size_t i, bool create,
+                                struct i8_error *err)
 {
     const struct i8i_output_file *f = &s->plan->outputs[i];
     char *path = i8i_path_join(s->directory, f->name),
@@ -124,15 +135,16 @@ static enum i8_status open_part(struct i8i_staging *s, size_t i, struct i8_error
     enum i8_status st = path && part ? I8_OK : i8i_nomem(err);
     if (st != I8_OK)
         goto out;
-    const bool part_exists = i8i_has_size(part, f->bytes), recorded = is_recorded(s, i);
+    const bool part_exists = i8i_has_size(part, f->bytes);
+    create = create && !is_recorded(s, i);
     s->resumed[i] = s->shared || (s->before.journal && part_exists);
-    const bool look = !recorded || part_exists;
+    const bool look = create || part_exists;
     if (look)
         st = i8i_make_parents(path, err);
     if (look && st == I8_OK)
         st = s->shared
                  ? i8i_outfile_open_shared(&s->files[i], path,
-                                           recorded ? I8I_PART_THERE : I8I_PART_ANY, err)
+                                           create ? I8I_PART_ANY : I8I_PART_THERE, err)
                  : i8i_outfile_open(&s->files[i], path, s->resumed[i], err);
     if (st == I8_OK && s->files[i] == NULL)
         st = see_named(s, i, s->record.publishing ? path : part, err);
@@ -162,7 +174,8 @@ static enum i8_status remove_part(const struct i8i_staging *s, const char *name,
 }
 
 /* Outputs that the record says are packed are seen as such; so are those that another
- * rank has packed while we had their plain form open. */
+ * rank has packed while we had their plain form open. That form stays: what the other has
+ * said need not be on the disk yet. */
 static enum i8_status show_packed(struct i8i_staging *s, struct i8_error *err)
 {
     enum i8_status st = I8_OK;
@@ -171,14 +184,50 @@ static enum i8_status show_packed(struct i8i_staging *s, struct i8_error *err)
         if (k->output >= s->plan->n_outputs || s->plan->outputs[k->output].packed ||
             s->plan->outputs[k->output].frames == NULL)
             continue;
-        i8i_output_show_packed(&s->plan->outputs[k->output], k->bytes);
-        st = remove_part(s, s->plan->outputs[k->output].plain_name, err);
-        if (st == I8_OK && s->files[k->output]) {
+        struct i8i_output_file *f = &s->plan->outputs[k->output];
+        const char *sha256 = i8i_record_digest(&s->record, 'o', k->output);
+        i8i_output_show_packed(f, k->bytes);
+        if (sha256 && !s->plan->options->no_hash)
+            memcpy(f->sha256, sha256, I8_SHA256_HEX);
+        if (s->files[k->output] || s->let_go[k->output]) {
             i8i_outfile_abort(s->files[k->output], true);
             s->files[k->output] = NULL;
-            st = open_part(s, k->output, err);
+            s->let_go[k->output] = false;
+            st = open_part(s, k->output, false, err);
         }
     }
+    return st;
+}
+
+void i8i_staging_let_go(struct i8i_staging *s, const bool *except)
+{
+    for (size_t i = 0; i < s->plan->n_outputs && s->shared; i++) {
+        const struct i8i_output_file *f = &s->plan->outputs[i];
+        if (f->frames == NULL || f->packed || s->files[i] == NULL ||
+            (except && except[i]))
+            continue;
+        i8i_outfile_abort(s->files[i], true);
+        s->files[i] = NULL;
+        s->let_go[i] = true;
+    }
+}
+
+/* The record is read when the plain form is open: it is removed only once a journal says
+ * that the output is packed. So if none does, what we have open is what was converted,
+ * whatever a rank that has not looked for long may since have made of that name. */
+enum i8_status i8i_staging_take_up(struct i8i_staging *s, size_t output,
+                                   struct i8_error *err)
+{
+    const struct i8i_output_file *f = &s->plan->outputs[output];
+    enum i8_status st = I8_OK;
+    if (s->let_go[output]) {
+        st = open_part(s, output, false, err);
+        s->let_go[output] = s->files[output] == NULL;
+    }
+    if (st == I8_OK && s->shared)
+        st = i8i_staging_refresh(s, err);
+    if (st == I8_OK && !f->packed && s->files[output] == NULL)
+        st = i8i_fail(err, I8_ERR_DATA, "%s/%s.part: is gone", s->directory, f->name);
     return st;
 }
 
@@ -190,11 +239,14 @@ enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,
     i8i_outfile_abort(s->files[output], true);
     s->files[output] = packed;
     i8i_output_show_packed(f, bytes);
-    enum i8_status st = i8i_journal_add_packed(s->journal, output, bytes, err);
-    if (st == I8_OK && sha256) {
+    enum i8_status st = I8_OK;
+    /* The digest first: whoever reads that it is packed wants to know that, too. */
+    if (sha256) {
         memcpy(f->sha256, sha256, I8_SHA256_HEX);
         st = i8i_journal_add_digest(s->journal, 'o', output, sha256, err);
     }
+    if (st == I8_OK)
+        st = i8i_journal_add_packed(s->journal, output, bytes, err);
     if (st == I8_OK)
         st = i8i_staging_make_durable(s, err);
     return st == I8_OK ? remove_part(s, f->plain_name, err) : st;
@@ -264,6 +316,17 @@ static enum i8_status open_rank(struct i8i_staging *s, struct i8_error *err)
     return st;
 }
 
+/* Another rank may have packed it since the journals were read. */
+static enum i8_status open_output(struct i8i_staging *s, size_t i, struct i8_error *err)
+{
+    const struct i8i_output_file *f = &s->plan->outputs[i];
+    enum i8_status st = open_part(s, i, !f->packed, err);
+    if (s->shared && s->files[i] == NULL && f->frames && !f->packed &&
+        i8i_staging_refresh(s, NULL) == I8_OK && f->packed)
+        st = open_part(s, i, false, err);
+    return st;
+}
+
 static enum i8_status open_all(struct i8i_staging *s, struct i8_error *err)
 {
     enum i8_status st = i8i_output_check(&s->before, s->plan, err);
@@ -280,7 +343,7 @@ static enum i8_status open_all(struct i8i_staging *s, struct i8_error *err)
     if (st == I8_OK)
         st = i8i_output_check_finals(&s->before, s->record.publishing, s->plan, err);
     for (size_t i = 0; i < s->plan->n_outputs && st == I8_OK; i++)
-        st = open_part(s, i, err);
+        st = open_output(s, i, err);
     /* Published since we first looked: what we have opened is nobody's. */
     if (st == I8_OK && s->shared)
         st = i8i_output_is_complete(&s->complete, s->plan, err);
@@ -303,7 +366,8 @@ enum i8_status i8i_staging_open(struct i8i_staging **out, struct i8i_convert_pla
     s->shared = plan->options->ranks && plan->options->ranks->count > 1;
     s->files = i8i_calloc(plan->n_outputs, sizeof(*s->files));
     s->resumed = i8i_calloc(plan->n_outputs, sizeof *s->resumed);
-    enum i8_status st = s->files && s->resumed ? I8_OK : i8i_nomem(err);
+    s->let_go = i8i_calloc(plan->n_outputs, sizeof *s->let_go);
+    enum i8_status st = s->files && s->resumed && s->let_go ? I8_OK : i8i_nomem(err);
     if (st == I8_OK && s->shared)
         st = i8i_output_is_complete(&s->complete, plan, err);
     if (st == I8_OK && !s->complete)
@@ -380,8 +444,8 @@ void i8i_staging_remove_traces(const struct i8i_staging *s)
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         const struct i8i_output_file *f = &s->plan->outputs[i];
         (void)remove_part(s, f->name, NULL);
-        if (f->packed)
-            (void)remove_part(s, f->plain_name, NULL);
+        if (f->frames)
+            (void)remove_part(s, f->packed ? f->plain_name : f->packed_name, NULL);
     }
     char *publisher = i8i_path_join(s->directory, I8I_PUBLISHER_NAME);
     if (publisher)
@@ -407,8 +471,11 @@ void i8i_staging_close(struct i8i_staging *s, bool keep)
      * is not ours alone to remove. */
     keep = keep || s->shared || (s->journal && s->record.publishing);
     bool unfinished = s->journal != NULL;
-    for (size_t i = 0; s->files && i < s->plan->n_outputs; i++)
+    for (size_t i = 0; s->files && i < s->plan->n_outputs; i++) {
+        if (!keep && s->files[i] && s->plan->outputs[i].packed)
+            (void)remove_part(s, s->plan->outputs[i].plain_name, NULL);
         i8i_outfile_abort(s->files[i], keep);
+    }
     i8i_journal_close(s->journal, !keep);
     if (unfinished && !keep)
         i8i_journals_remove(s->directory, NULL);
@@ -418,5 +485,6 @@ void i8i_staging_close(struct i8i_staging *s, bool keep)
     i8i_record_free(&s->record);
     free(s->files);
     free(s->resumed);
+    free(s->let_go);
     free(s);
 }

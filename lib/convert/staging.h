@@ -21,7 +21,8 @@ struct i8i_staging {
     struct i8i_conversion_id id;
     struct i8i_journal *journal;
     struct i8i_record record;   /* what all journals say, as of the last refresh */
-    struct i8i_outfile **files; /* by output; NULL: already under its final name */
+    struct i8i_outfile **files; /* by output; NULL: already under its final name, or … */
+    bool *let_go;               /* … closed by let_go */
     bool *resumed; /* by output: what the record says of it is to be believed */
     struct i8i_output_state before; /* what was there */
 };
@@ -39,6 +40,14 @@ enum i8_status i8i_staging_make_durable(struct i8i_staging *s,
 /* Opens an output for reading, wherever it stands by now. */
 enum i8_status i8i_staging_read_back(struct i8i_source **out, const struct i8i_staging *s,
                                      size_t output, struct i8_error *err) I8I_MUST_CHECK;
+/* Among ranks: closes the plain form of all outputs that are to be packed, but `except`
+ * (by output; may be NULL). Whoever packs one removes it, and its space is free only once
+ * nobody has it open. They must be durable. */
+void i8i_staging_let_go(struct i8i_staging *s, const bool *except);
+/* Opens one again. Afterwards either the output is packed, by another rank, or its plain
+ * form is open and whole, if it was complete. */
+enum i8_status i8i_staging_take_up(struct i8i_staging *s, size_t output,
+                                   struct i8_error *err) I8I_MUST_CHECK;
 /* An output has been packed: from now on it is `packed` (taken over) with `bytes` and
  * `sha256` (NULL: not hashed). Journals that, syncs, removes the plain .part file. */
 enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,

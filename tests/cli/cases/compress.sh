@@ -48,6 +48,10 @@ for options in "--jobs 1" "--jobs 2" "--jobs 7" "--jobs 3 --ram 48MiB" "--no-has
 done
 for rank in 2 0 1; do
     to ranks --compress zstd --ranks $rank/3
+    # What is complete is packed at once, not by the last rank.
+    last=ranks/model-00004-of-00004.safetensors
+    [ $rank -eq 1 ] || { [ -e $last.zst.part ] && [ ! -e $last.part ]; } ||
+        fail "rank $rank leaves $last.part: $(ls ranks)"
 done
 diff -r packed ranks || fail "other bytes with ranks"
 to third --compress zstd:3

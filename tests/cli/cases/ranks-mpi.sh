@@ -27,6 +27,15 @@ done
 accepts "*" mpirun -n 2 int8tool convert sound-shards -o out2 --max-shard-size 20KB --ranks mpi
 diff -r reference out2 || fail "other bytes after a second run"
 
+# Compressed, where this build can.
+if int8tool convert sound-shards -o packed --max-shard-size 20KB --compress zstd -q 2>err.txt; then
+    for n in 2 5; do
+        accepts "*" mpirun -n $n int8tool convert sound-shards -o "packed$n" \
+            --max-shard-size 20KB --compress zstd --ranks mpi
+        diff -r packed "packed$n" || fail "other compressed bytes from $n ranks"
+    done
+fi
+
 # The rank that meets the NaN says so, the others that they stopped; nothing stays.
 got=0
 mpirun -n 3 int8tool convert weight-nan -o out-nan --ranks mpi >out.txt 2>err.txt || got=$?
