@@ -2,6 +2,7 @@
 """Kills conversions at random moments, and lets them go on, until all are done.
 
     convert_kill.py INT8TOOL DIR [--bytes N] [--rounds N] [--seed N] [--only NAME,...]
+                    [--compress zstd[:LEVEL]]
 
 In DIR (best in memory) a BF16 LLaMA of so many bytes is made and converted once
 undisturbed. Then, ROUNDS times each:
@@ -9,6 +10,8 @@ undisturbed. Then, ROUNDS times each:
              jobs, memory and hashing of every run are random, too
   mpi        the same under mpirun -n 4, where one random rank is killed
   ranks      the same with --ranks I/3, whose ranks are killed and started again alone
+  together   the same with all ranks at once, one of which is killed; those that did not come
+             through are started again, together
   nospace    (ROUNDS/10) the file system fills up in the middle; with room again, it goes on
   unwritable a read-only output: one line, exit 1
 Whatever happened, every byte must be that of the undisturbed conversion, and before the end
@@ -44,7 +47,7 @@ def check(condition, text):
 
 
 class Bench:
-    def __init__(self, tool, folder, size, seed):
+    def __init__(self, tool, folder, size, seed, compress):
         self.tool, self.folder = tool, folder
         self.model, self.reference = folder / "model", folder / "reference"
         self.random = random.Random(seed)
@@ -52,7 +55,7 @@ class Bench:
         subprocess.run([sys.executable, "-B", HERE / "../tools/make_checkpoint.py", "--big",
                         str(size), self.model], check=True)
         # Several shards, so that renaming them takes time, too.
-        self.options = ["--max-shard-size", str(size // 7), "-q"]
+        self.options = ["--max-shard-size", str(size // 7), "--compress", compress, "-q"]
         began = time.monotonic()
         subprocess.run(self.command(self.reference), check=True)
         self.seconds = time.monotonic() - began
@@ -187,6 +190,29 @@ def ranks(bench, out):
     return kills
 
 
+def together(bench, out):
+    kills, waiting = 0, [0, 1, 2]
+    while waiting:
+        commands = [bench.command(out, "--ranks", f"{rank}/3", *bench.some_options())
+                    for rank in waiting]
+        victim = bench.random.randrange(len(waiting))
+        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                    text=True) for command in commands]
+        time.sleep(bench.random.uniform(0, 1.5 * bench.seconds * (1 + kills / 4)))
+        running[victim].kill()
+        said = [bench.end_of(*pair) for pair in zip(running, commands)]
+        failed = [i for i, process in enumerate(running) if process.returncode != 0]
+        for i in failed:
+            check(i == victim and running[i].returncode == -signal.SIGKILL,
+                  f"{commands[i]}: {said[i]}")
+        waiting = [waiting[i] for i in failed]
+        kills += len(failed)
+    check((out / "int8tool.json").exists(), f"{out}: all ranks are done, but it is not published")
+    # A rank that was killed after another had published may have left something.
+    subprocess.run(bench.command(out, "--ranks", "0/3"), check=True)
+    return kills
+
+
 def nospace(bench, out):
     """Somebody else fills the disk while we write."""
     mount = bench.folder / "small"
@@ -269,14 +295,15 @@ def main():
     parser.add_argument("--bytes", type=int, default=1000000000)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--only", default="alone,mpi,ranks,nospace,unwritable")
+    parser.add_argument("--compress", default="none")
+    parser.add_argument("--only", default="alone,mpi,ranks,together,nospace,unwritable")
     args = parser.parse_args()
     seed = args.seed if args.seed is not None else random.randrange(1 << 32)
     print(f"seed {seed}")
-    bench = Bench(args.tool, args.folder, args.bytes, seed)
+    bench = Bench(args.tool, args.folder, args.bytes, seed, args.compress)
     print(f"undisturbed: {bench.seconds:.2f} s")
-    kinds = {"alone": alone, "mpi": mpi, "ranks": ranks, "nospace": nospace,
-             "unwritable": unwritable}
+    kinds = {"alone": alone, "mpi": mpi, "ranks": ranks, "together": together,
+             "nospace": nospace, "unwritable": unwritable}
     possible = {"mpi": has_mpi(bench)}
     possible["nospace"] = possible["unwritable"] = can_mount(args.folder)
     for name in args.only.split(","):

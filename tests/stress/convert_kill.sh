@@ -6,7 +6,7 @@
 #     make stress-convert                 100 rounds with a model of 1 GB: half an hour or more
 #     make stress-convert STRESS=short    a few rounds with a small one: under a minute
 #
-# Variables: I8_TOOL, ROUNDS, BYTES, TMP (/dev/shm), SEED.
+# Variables: I8_TOOL, ROUNDS, BYTES, TMP (/dev/shm), SEED, COMPRESS (none, or zstd).
 set -eu
 : "${I8_TOOL:?the int8tool program}" "${TMP:=/dev/shm}" "${STRESS:=long}"
 case $STRESS in
@@ -19,4 +19,4 @@ work=$(mktemp -d "$TMP/int8tool-stress.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 python3 -B "$here/convert_kill.py" "$I8_TOOL" "$work" --bytes "$BYTES" --rounds "$ROUNDS" \
-    ${SEED:+--seed "$SEED"}
+    ${SEED:+--seed "$SEED"} ${COMPRESS:+--compress "$COMPRESS"}
