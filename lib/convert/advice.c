@@ -62,29 +62,68 @@ static void warn_kept_linears(const struct i8i_convert_plan *p,
             i8i_size_text(saved, bytes - as_int8));
 }
 
-/* vLLM's bitsandbytes loader creates no 8-bit experts, its compressed-tensors one does.
- */
-static void warn_vllm_experts(const struct i8i_convert_plan *p)
+/* ---- vLLM and bitsandbytes' layout ---- */
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    for (; *names; names++) {
+        if (strcmp(name, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The first expert that becomes int8, or NULL. */
+static const struct i8i_module *int8_expert(const struct i8i_convert_plan *p)
 {
     const struct i8i_model *m = p->model;
-    const struct i8i_module *first = NULL;
-    size_t count = 0;
-    if (p->options->reader != I8_READER_VLLM || p->options->layout != I8_LAYOUT_BNB)
-        return;
     for (int i = 0; i < m->n_modules; i++) {
         const enum i8i_role role = m->modules[i].role;
-        if ((role != I8I_ROLE_EXPERT_GATE && role != I8I_ROLE_EXPERT_UP &&
-             role != I8I_ROLE_EXPERT_DOWN) ||
-            i8i_convert_decide(p, i, p->options->skip_modules) != I8I_CONVERT)
-            continue;
-        first = first ? first : &m->modules[i];
-        count++;
+        if ((role == I8I_ROLE_EXPERT_GATE || role == I8I_ROLE_EXPERT_UP ||
+             role == I8I_ROLE_EXPERT_DOWN) &&
+            i8i_convert_decide(p, i, p->options->skip_modules) == I8I_CONVERT)
+            return &m->modules[i];
     }
-    if (count > 0)
-        i8i_log(p->options->log, I8_LOG_WARNING,
-                "%zu experts' matrices ('%s' …) become int8, which vLLM loads with "
-                "--layout compressed-tensors only",
-                count, first->stored_path);
+    return NULL;
+}
+
+/* vLLM brings the rows of these families' query_key_value into an order of its own. */
+static bool vllm_reorders_rows(const struct i8i_model *m)
+{
+    static const char *const families[] = {"bloom", "falcon", NULL};
+    return is_one_of(m->model_type, families) &&
+           (m->hp.arch.qkv == I8I_QKV_HEADS ||
+            (m->hp.arch.qkv == I8I_QKV_GROUPS && m->hp.dim[I8I_DIM_KV_HEADS] > 1));
+}
+
+/* What vLLM 0.26 was seen to do on a GPU with every family that it has; 0.27 has the same
+ * loader, 0.28 and later have none (docs/measurements.md). */
+static void warn_vllm_bnb(const struct i8i_convert_plan *p)
+{
+    static const char *const refused[] = {"gpt2", "gpt_neox", "gptj",
+                                          "mpt",  "stablelm", NULL};
+    static const char other[] = "--layout compressed-tensors";
+    const struct i8_log *log = p->options->log;
+    if (p->options->reader != I8_READER_VLLM || p->options->layout != I8_LAYOUT_BNB)
+        return;
+    const struct i8i_module *expert = int8_expert(p);
+    if (expert)
+        i8i_log(log, I8_LOG_WARNING,
+                "experts ('%s' …) become int8, which vLLM loads with %s only",
+                expert->stored_path, other);
+    else if (is_one_of(p->model->model_type, refused))
+        i8i_log(log, I8_LOG_WARNING, "vLLM has no bitsandbytes loader for %s; %s loads",
+                p->model->model_type, other);
+    else if (vllm_reorders_rows(p->model))
+        i8i_log(log, I8_LOG_WARNING,
+                "vLLM reorders the rows of query_key_value but not bitsandbytes' scales "
+                "of them: its answers will be wrong; with %s they are right",
+                other);
+    else
+        i8i_log(log, I8_LOG_WARNING,
+                "vLLM reads bitsandbytes' layout up to version 0.27 only; %s loads in "
+                "later ones, too",
+                other);
 }
 
 /* Neither 5.17 nor 5.23 puts fused experts together under compressed-tensors. */
@@ -144,7 +183,7 @@ void i8i_convert_advise(const struct i8i_convert_plan *p)
     warn_kept_linears(p, I8I_KEEP_SUBCLASS, "matrices");
     warn_kept_linears(p, I8I_KEEP_FUSED_EXPERT, "experts' matrices");
     warn_kept_linears(p, I8I_KEEP_CONV1D, "matrices");
-    warn_vllm_experts(p);
+    warn_vllm_bnb(p);
     warn_ct_experts(p);
     note_fp32_rest(p);
     note_dropped(p);

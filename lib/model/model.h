@@ -137,7 +137,7 @@ enum i8i_decision {
     I8I_KEEP_ROUTER,       /* chooses experts: a bare parameter in transformers 5 */
     I8I_KEEP_SKIPPED,      /* --skip-modules */
     I8I_KEEP_LAST,         /* module of the last parameter (readers skip it) */
-    I8I_KEEP_CONV1D,       /* a layout that has none (compressed-tensors) */
+    I8I_KEEP_CONV1D,       /* a layout or a reader that has none in int8 */
     I8I_KEEP_DTYPE,        /* weight is not a floating-point matrix */
 };
 /* skip: NULL-terminated user list, or NULL. Pure. */

@@ -169,10 +169,13 @@ static enum i8i_decision decide_v4(const struct i8i_model *m,
     return I8I_CONVERT;
 }
 
-/* vLLM builds routers without a quantization method, whatever the configuration says. */
+/* vLLM builds routers without a quantization method, whatever the configuration says. Its
+ * GPT-2 takes every matrix for a Conv1D's and turns it, int8 rows with it. */
 static enum i8i_decision decide_vllm(const struct i8i_model *m,
                                      const struct i8i_module *mod)
 {
+    if (mod->kind == I8I_NODE_CONV1D)
+        return I8I_KEEP_CONV1D;
     if (mod->role == I8I_ROLE_ROUTER || mod->role == I8I_ROLE_SHARED_EXPERT_GATE)
         return I8I_KEEP_ROUTER;
     return decide_v4(m, mod);
@@ -269,7 +272,7 @@ const char *i8i_decision_text(enum i8i_decision d)
     case I8I_KEEP_LAST:
         return "module of the last parameter";
     case I8I_KEEP_CONV1D:
-        return "Conv1D, which compressed-tensors does not quantize";
+        return "Conv1D, which the reader does not take in int8";
     case I8I_KEEP_DTYPE:
         return "weight is not a floating-point matrix";
     }
