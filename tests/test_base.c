@@ -330,6 +330,16 @@ static void count_item(void *ctx, size_t item, unsigned thread)
     atomic_fetch_add(&l->by_thread[thread], 1);
 }
 
+/* A container's limits are below the machine's: here, either is more than a little. */
+START_TEST(limits)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_CONF);
+    ck_assert_uint_ge(i8i_processors(), 1);
+    ck_assert_int_le(i8i_processors(), processors);
+    ck_assert_uint_gt(i8i_memory_limit(), UINT64_C(16) << 20);
+}
+END_TEST
+
 START_TEST(pool_does_each_item_once)
 {
     enum { ITEMS = 1000 };
@@ -611,6 +621,7 @@ int main(void)
     tcase_add_test(t, sizes_are_written);
     tcase_add_test(t, utf8_round_trip);
     tcase_add_test(t, digests);
+    tcase_add_test(t, limits);
     tcase_add_loop_test(t, pool_does_each_item_once, 0, 4);
     tcase_add_test(t, no_pool_runs_inline);
     tcase_add_test(t, paths);

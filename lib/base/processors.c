@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How many processors this process may use: the affinity mask, and where it is
- * smaller, the CPU quota of the control groups that it lies in (containers).
+ * How many processors and how much memory this process may use: the affinity mask and
+ * what the machine has, and where they are smaller, the limits of the control groups that
+ * it lies in (containers).
  */
 #include "config.h"
 
 #include "base/memory.h"
 #include "base/pool.h"
 
-#include <limits.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOST_PROCESSORS 8192 /* what the affinity mask is given room for */
 
@@ -27,27 +29,27 @@ static unsigned from_affinity(void)
     return n == 0 ? 1 : n;
 }
 
-/* "QUOTA PERIOD" or "max PERIOD" in DIR/cpu.max, rounded up; UINT_MAX without limit. */
-static unsigned from_quota(const char *directory)
+/* A limit of a control group: "VALUE PERIOD" in DIR/cpu.max, rounded up, or "VALUE" in
+ * DIR/memory.max; UINT64_MAX for "max" and where there is no such file. */
+static uint64_t limit_in(const char *directory, const char *name)
 {
-    unsigned n = UINT_MAX;
-    char *path = i8i_format("%s/cpu.max", directory);
+    uint64_t limit = UINT64_MAX;
+    char *path = i8i_format("%s/%s", directory, name);
     FILE *f = path != NULL ? fopen(path, "re") : NULL;
-    unsigned long long quota, period;
-    if (f != NULL && fscanf(f, "%llu %llu", &quota, &period) == 2 && period > 0) {
-        unsigned long long whole = quota / period + (quota % period != 0);
-        n = whole == 0 ? 1 : whole < UINT_MAX ? (unsigned)whole : UINT_MAX;
-    }
+    uint64_t value, period = 1;
+    if (f != NULL && fscanf(f, "%" SCNu64 " %" SCNu64, &value, &period) >= 1 &&
+        period > 0)
+        limit = value / period + (value % period != 0);
     if (f != NULL)
         fclose(f);
     free(path);
-    return n;
+    return limit;
 }
 
-/* The strictest quota from our control group (version 2) up to the root. */
-static unsigned from_control_groups(void)
+/* The strictest from our control group (version 2) up to the root. */
+static uint64_t from_control_groups(const char *name)
 {
-    unsigned least = UINT_MAX;
+    uint64_t least = UINT64_MAX;
     FILE *f = fopen("/proc/self/cgroup", "re");
     if (f == NULL)
         return least;
@@ -58,8 +60,8 @@ static unsigned from_control_groups(void)
         line[strcspn(line, "\n")] = '\0';
         char *path = i8i_format("/sys/fs/cgroup%s", line + 3);
         while (path != NULL && strlen(path) >= strlen("/sys/fs/cgroup")) {
-            unsigned n = from_quota(path);
-            least = n < least ? n : least;
+            const uint64_t limit = limit_in(path, name);
+            least = limit < least ? limit : least;
             *strrchr(path, '/') = '\0';
         }
         free(path);
@@ -70,6 +72,15 @@ static unsigned from_control_groups(void)
 
 unsigned i8i_processors(void)
 {
-    unsigned allowed = from_affinity(), quota = from_control_groups();
-    return quota < allowed ? quota : allowed;
+    const unsigned allowed = from_affinity();
+    const uint64_t quota = from_control_groups("cpu.max");
+    return quota >= allowed ? allowed : quota == 0 ? 1 : (unsigned)quota;
+}
+
+uint64_t i8i_memory_limit(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const uint64_t all = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    const uint64_t limit = from_control_groups("memory.max");
+    return limit < all ? limit : all;
 }
