@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "convert_tools.h"
 #include "scratch.h"
 
@@ -68,6 +69,8 @@ void conversion_run(struct conversion *c, enum i8_status expected)
     enum i8_status st = i8i_convert_tuned(&c->result, &c->options, &c->tuning, &c->err);
     ck_assert_msg(st == expected, "%s -> %s: status %d (%s), expected %d",
                   c->options.model, c->options.output, st, c->err.message, expected);
+    if (st == I8_OK && c->result.complete && !c->options.no_hash)
+        assert_manifest(c->options.output, c->options.model);
 }
 
 void conversion_free(struct conversion *c)
@@ -142,19 +145,25 @@ struct digest_list {
     struct i8i_buffer text;
 };
 
+static uint64_t digest_file(char hex[I8I_HASH_HEX], const char *folder, const char *name)
+{
+    size_t length;
+    struct i8i_hash *h;
+    const char *text = file_text(folder, name, &length);
+    ck_assert_int_eq(i8i_hash_new(&h, I8I_SHA256, NULL), I8_OK);
+    i8i_hash_update(h, text, length);
+    ck_assert_int_eq(i8i_hash_final(h, hex, NULL), I8_OK);
+    i8i_hash_free(h);
+    return length;
+}
+
 static enum i8_status add_digest(void *ctx, const char *name, uint64_t size,
                                  struct i8_error *err)
 {
     struct digest_list *l = ctx;
-    size_t length;
     char hex[I8I_HASH_HEX];
-    struct i8i_hash *h;
-    const char *text = file_text(l->folder, name, &length);
-    ck_assert_uint_eq(length, size);
-    ck_assert_int_eq(i8i_hash_new(&h, I8I_SHA256, err), I8_OK);
-    i8i_hash_update(h, text, length);
-    ck_assert_int_eq(i8i_hash_final(h, hex, err), I8_OK);
-    i8i_hash_free(h);
+    (void)err;
+    ck_assert_uint_eq(digest_file(hex, l->folder, name), size);
     i8i_buffer_printf(&l->text, "%s %" PRIu64 " %s\n", name, size, hex);
     return I8_OK;
 }
@@ -169,6 +178,39 @@ const char *folder_digest(const char *folder)
     ck_assert_int_eq(i8i_tree_list(tree, add_digest, &l, NULL), I8_OK);
     i8i_tree_close(tree);
     return keep(i8i_buffer_take(&l.text, &length));
+}
+
+/* Returns how many of the listed files are there. */
+static int assert_listed(const i8i_json *files, const char *folder)
+{
+    int found = 0;
+    for (const i8i_json *f = i8i_json_first(files); f; f = i8i_json_next(f)) {
+        char hex[I8I_HASH_HEX];
+        const char *name = i8i_json_string(i8i_json_get(f, "name"));
+        if (!exists(folder, name))
+            continue;
+        digest_file(hex, folder, name);
+        ck_assert_msg(strcmp(i8i_json_string(i8i_json_get(f, "sha256")), hex) == 0,
+                      "%s/%s", folder, name);
+        found++;
+    }
+    return found;
+}
+
+void assert_manifest(const char *output, const char *model)
+{
+    i8i_json *doc;
+    size_t n;
+    const char *text = file_text(output, "int8tool.json", &n);
+    ck_assert_int_eq(i8i_json_parse(&doc, text, n, "int8tool.json", NULL), I8_OK);
+    const i8i_json *sources = i8i_json_get(i8i_json_get(doc, "source"), "files");
+    const char *folder = model;
+    if (!i8i_is_directory(model))
+        folder = keep(i8i_strndup(model, (size_t)(i8i_path_base(model) - model)));
+    ck_assert_int_gt(assert_listed(sources, folder), 0);
+    const i8i_json *files = i8i_json_get(doc, "files");
+    ck_assert_int_eq(assert_listed(files, output), i8i_json_count(files));
+    i8i_json_free(doc);
 }
 
 void assert_digest(const char *folder, const char *expected)

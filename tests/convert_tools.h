@@ -18,7 +18,8 @@ struct conversion {
 
 /* Default options, 2 jobs, for MODEL to DIR/OUT. */
 struct conversion conversion_of(const char *model, const char *dir, const char *out);
-/* Converts; fails the test unless the status is `expected`. Frees what it held before. */
+/* Converts; fails the test unless the status is `expected`, and all digests of a complete
+ * output's manifest are right. Frees what it held before. */
 void conversion_run(struct conversion *c, enum i8_status expected);
 void conversion_free(struct conversion *c);
 
@@ -34,6 +35,11 @@ pid_t conversion_start(const struct conversion *c, int calls);
 bool came_through(pid_t child);
 /* Frees all strings that these helpers have made. */
 void tools_free(void);
+
+/* Are the digests in the manifest of `output` those of the files there, and those of its
+ * source those of the files in `model`, a directory or one file? Of a source with
+ * digests, one at least must be there. */
+void assert_manifest(const char *output, const char *model);
 
 /* The paths below are kept until tools_free. */
 const char *kept_path(const char *dir, const char *name);

@@ -103,6 +103,12 @@ tests_test_convert_SOURCES = tests/test_convert.c tests/convert_tools.c tests/co
   tests/scratch.c tests/scratch.h
 tests_test_convert_LDADD = lib/libint8core.la $(CHECK_LIBS)
 tests_test_convert_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_tests += tests/test_convert_hashes
+tests_test_convert_hashes_SOURCES = tests/test_convert_hashes.c tests/convert_tools.c \
+  tests/convert_tools.h tests/scratch.c tests/scratch.h tests/zstd_builder.c \
+  tests/zstd_builder.h
+tests_test_convert_hashes_LDADD = lib/libint8core.la $(CHECK_LIBS)
+tests_test_convert_hashes_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -I$(top_srcdir)/tests
 unit_tests += tests/test_fp8
 tests_test_fp8_SOURCES = tests/test_fp8.c tests/convert_tools.c tests/convert_tools.h \
   tests/scratch.c tests/scratch.h

@@ -161,6 +161,11 @@ enum i8_status i8i_conversion_work(struct i8i_conversion *r,
         r->part_bytes = report.part_bytes;
     }
     r->begun = true;
+    char passing[I8I_SIZE_TEXT];
+    if (report.passing_bytes > 0)
+        i8i_log(r->plan->options->log, I8_LOG_DEBUG,
+                "%s of the source were hashed as they passed",
+                i8i_size_text(passing, report.passing_bytes));
     return st == I8_OK ? check_unchanged(r->plan, err) : st;
 }
 

@@ -105,6 +105,48 @@ bool i8i_hashing_next(struct i8i_hashing *h, struct i8i_hash_job *job, bool outp
     return true;
 }
 
+bool i8i_hashing_join(struct i8i_hashing *h, struct i8i_hash_job *job, size_t input,
+                      uint64_t at)
+{
+    if (h->count == 0)
+        return false;
+    const size_t i = h->plan->n_outputs + input;
+    struct i8i_hash_stream *s = &h->streams[i];
+    if (s->busy || s->done || at < s->position || at - s->position >= h->part_bytes ||
+        at >= s->bytes)
+        return false;
+    s->busy = true;
+    *job = (struct i8i_hash_job){.stream = i, .from = s->position, .to = at};
+    return true;
+}
+
+struct i8i_hash *i8i_hashing_stream(const struct i8i_hashing *h,
+                                    const struct i8i_hash_job *job)
+{
+    return h->streams[job->stream].hash;
+}
+
+/* The digest of a file whose last byte has been hashed. */
+static enum i8_status finish_stream(struct i8i_hashing *h, struct i8i_hash_stream *s,
+                                    struct i8_error *err)
+{
+    enum i8_status st = i8i_hash_final(s->hash, s->hex, err);
+    if (st == I8_OK && !s->output)
+        st = i8i_check_listed_digest(&h->plan->inputs[s->file], s->hex, err);
+    if (st == I8_OK)
+        st = i8i_journal_add_digest(h->staging->journal, s->output ? 'o' : 'i', s->file,
+                                    s->hex, err);
+    return st;
+}
+
+enum i8_status i8i_hashing_leave(struct i8i_hashing *h, struct i8i_hash_job *job,
+                                 uint64_t at, struct i8_error *err)
+{
+    struct i8i_hash_stream *s = &h->streams[job->stream];
+    job->to = at;
+    return at == s->bytes ? finish_stream(h, s, err) : I8_OK;
+}
+
 enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job *job,
                                char *buffer, size_t bytes, struct i8_error *err)
 {
@@ -117,15 +159,7 @@ enum i8_status i8i_hashing_run(struct i8i_hashing *h, const struct i8i_hash_job 
         st = i8i_source_hash(source, s->hash, job->from, job->to, buffer, bytes, err);
     if (s->output)
         i8i_source_close(source);
-    if (st == I8_OK && job->to == s->bytes) {
-        st = i8i_hash_final(s->hash, s->hex, err);
-        if (st == I8_OK && !s->output)
-            st = i8i_check_listed_digest(&h->plan->inputs[s->file], s->hex, err);
-        if (st == I8_OK)
-            st = i8i_journal_add_digest(h->staging->journal, s->output ? 'o' : 'i',
-                                        s->file, s->hex, err);
-    }
-    return st;
+    return st == I8_OK && job->to == s->bytes ? finish_stream(h, s, err) : st;
 }
 
 void i8i_hashing_book(struct i8i_hashing *h, const struct i8i_hash_job *job)
@@ -137,14 +171,14 @@ void i8i_hashing_book(struct i8i_hashing *h, const struct i8i_hash_job *job)
     h->done_bytes += job->to - job->from;
 }
 
-uint64_t i8i_hashing_lag(const struct i8i_hashing *h, size_t file, uint64_t position)
+uint64_t i8i_hashing_lag(const struct i8i_hashing *h, i8i_up_to_fn *up_to, void *ctx)
 {
     uint64_t lag = 0;
     for (size_t i = 0; i < h->count; i++) {
         const struct i8i_hash_stream *s = &h->streams[i];
-        if (s->output || s->file > file)
+        if (s->output)
             continue;
-        const uint64_t read = s->file < file || position > s->bytes ? s->bytes : position;
+        const uint64_t read = up_to(ctx, false, s->file);
         const uint64_t hashed = s->done ? s->bytes : s->position;
         if (h->in_order && lag > 0)
             lag += read; /* whatever was hashed of it: it lies behind that */
@@ -152,6 +186,17 @@ uint64_t i8i_hashing_lag(const struct i8i_hashing *h, size_t file, uint64_t posi
             lag += read > hashed ? read - hashed : 0;
     }
     return lag;
+}
+
+uint64_t i8i_hashing_left(const struct i8i_hashing *h)
+{
+    uint64_t left = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        const struct i8i_hash_stream *s = &h->streams[i];
+        if (!s->output && !s->done)
+            left += s->bytes - s->position;
+    }
+    return left;
 }
 
 enum i8_status i8i_hashing_finish(struct i8i_hashing *h, struct i8_error *err)

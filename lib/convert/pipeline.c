@@ -3,14 +3,20 @@
  * Every thread does the same: under one lock it looks for the most urgent thing that is
  * possible, does it outside the lock, and looks again. SHA-256 of one file cannot be
  * split, and an output's has to wait until the file is complete, for its scales come
- * first and are known last. So:
+ * first and are known last. While one thread hashes the last output, there is nothing for
+ * the others but to hash sources: as much as the largest output is kept for each of them,
+ * a quarter of the memory at most, for it should still be in the page cache then. So:
  *   1. an output that is complete is hashed at once;
  *   2. then a source file that has more to hash than the largest output: it would be
- * last; or any, if what was read and not hashed is as much as that output, or a quarter
- * of the memory: it should still be in the page cache when its turn comes;
- *   3. then the next range in the order of the source is converted;
- *   4. what is left of the sources is work for the other threads while one hashes the
- * last output. Which thread does what is open; no byte depends on it.
+ * last; or any, if as much was read and not hashed as is kept;
+ *   3. then a range is converted. While more of the sources is to be hashed than what is
+ * kept, it is the next of the first file whose hash has come to there and goes along: it
+ * gets the bytes while they are in the core's cache, and none is read again. Each thread
+ * so comes to have a file of its own. Otherwise it is the next in the order of the
+ * source;
+ *   4. then what is kept is hashed.
+ * What is read ahead over the network passes once and in order: there hashing follows
+ * behind. Which thread does what is open; no byte depends on it.
  */
 #include "config.h"
 
@@ -26,7 +32,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_SYNC_BYTES (UINT64_C(2) << 30)
 
@@ -48,8 +53,9 @@ struct pipeline {
     struct i8i_worklist list;
     struct i8i_completion completion;
     struct i8i_hashing hashing;
-    uint64_t most_lag; /* bytes of source that are read but not hashed */
+    uint64_t most_lag; /* bytes of source that are read but not hashed: what is kept */
     uint64_t largest_output;
+    uint64_t passing_bytes;           /* hashed along with their ranges */
     uint64_t done_bytes, total_bytes; /* of source, in this run's part */
     uint64_t left_bytes;              /* of source, in the whole plan */
     uint64_t unsynced_bytes;
@@ -62,6 +68,7 @@ enum task_kind { TASK_END, TASK_WAIT, TASK_RANGE, TASK_HASH };
 struct task {
     enum task_kind kind;
     struct i8i_range range;
+    bool joined; /* hash goes along with the range */
     struct i8i_hash_job hash;
 };
 
@@ -74,22 +81,32 @@ static uint64_t piece_bytes(const struct i8i_piece *piece, uint64_t units)
 
 /* ---- handing out work (under the lock) ---- */
 
+/* How far an input has been handed out to be read. */
+static uint64_t read_up_to(struct pipeline *l, size_t file)
+{
+    const struct i8i_convert_plan *p = l->plan;
+    struct i8i_place at;
+    if (l->window > 0 && file > i8i_worklist_first(&l->list))
+        return 0;
+    if (!i8i_worklist_place(&l->list, file, &at))
+        return p->inputs[file].bytes;
+    const struct i8i_piece *piece = &p->pieces[at.piece];
+    if (at.unit == 0) { /* then to the end of the piece before it */
+        if (at.piece == 0 || piece[-1].input != file)
+            return 0;
+        at.unit = (--piece)->units;
+    }
+    /* A strided tensor may be larger than the bytes that it lies in. */
+    const uint64_t end = piece->source_offset + piece_bytes(piece, at.unit);
+    return end < p->inputs[file].bytes ? end : p->inputs[file].bytes;
+}
+
 /* How far a file may be hashed: an output as far as it is complete, an input to where the
  * reading has come, so that the disk is asked once. */
 static uint64_t hashable_up_to(void *ctx, bool output, size_t file)
 {
     struct pipeline *l = ctx;
-    const struct i8i_convert_plan *p = l->plan;
-    if (output)
-        return i8i_completion_up_to(&l->completion, file);
-    if (i8i_worklist_is_empty(&l->list) || p->pieces[l->list.piece].input > file)
-        return p->inputs[file].bytes;
-    const struct i8i_piece *piece = &p->pieces[l->list.piece];
-    if (piece->input < file)
-        return 0;
-    /* A strided tensor may be larger than the bytes that it lies in. */
-    const uint64_t end = piece->source_offset + piece_bytes(piece, l->list.unit);
-    return end < p->inputs[file].bytes ? end : p->inputs[file].bytes;
+    return output ? i8i_completion_up_to(&l->completion, file) : read_up_to(l, file);
 }
 
 /* The place of a unit among the bytes of all inputs, one behind the other. */
@@ -102,30 +119,52 @@ static uint64_t place_of(const struct i8i_convert_plan *p, size_t index, uint64_
     return before + piece->source_offset + piece_bytes(piece, unit);
 }
 
-/* How far hashing is behind reading. */
-static uint64_t hashing_lag(const struct pipeline *l)
-{
-    if (i8i_worklist_is_empty(&l->list))
-        return 0;
-    const struct i8i_piece *piece = &l->plan->pieces[l->list.piece];
-    return i8i_hashing_lag(&l->hashing, piece->input,
-                           piece->source_offset + piece_bytes(piece, l->list.unit));
-}
-
 /* What has been read must stay in the window until the slowest thread, and the hashing,
  * have had it. Hashing that is so far behind is being done, for otherwise it would have
  * been the next task. */
-static bool too_far_ahead(const struct pipeline *l)
+static bool too_far_ahead(struct pipeline *l)
 {
-    if (l->window == 0 || l->active == 0 || i8i_worklist_is_empty(&l->list))
+    struct i8i_place at;
+    if (l->window == 0 || l->active == 0)
+        return false;
+    const size_t input = i8i_worklist_first(&l->list);
+    if (input == l->plan->n_inputs || !i8i_worklist_place(&l->list, input, &at))
         return false;
     const uint64_t most = i8i_window_lag(l->window);
-    const uint64_t here = place_of(l->plan, l->list.piece, l->list.unit);
+    const uint64_t here = place_of(l->plan, at.piece, at.unit);
     for (unsigned i = 0; i < l->jobs; i++)
         if (l->reading[i] != NOT_READING && here > l->reading[i] &&
             here - l->reading[i] > most)
             return true;
-    return hashing_lag(l) > most;
+    return i8i_hashing_lag(&l->hashing, hashable_up_to, l) > most;
+}
+
+/* Hands out the next range of the first input whose hash can go along. */
+static bool join_range(struct pipeline *l, struct task *t)
+{
+    const struct i8i_convert_plan *p = l->plan;
+    struct i8i_place at;
+    if (l->window > 0 || i8i_hashing_left(&l->hashing) <= l->most_lag)
+        return false;
+    for (size_t i = 0; i < p->n_inputs && !t->joined; i++) {
+        if (!i8i_worklist_place(&l->list, i, &at))
+            continue;
+        const struct i8i_piece *piece = &p->pieces[at.piece];
+        t->joined =
+            i8i_hashing_join(&l->hashing, &t->hash, i,
+                             piece->source_offset + piece_bytes(piece, at.unit)) &&
+            i8i_worklist_next(&l->list, i, &t->range, l->item_bytes);
+    }
+    return t->joined;
+}
+
+static bool next_range(struct pipeline *l, struct task *t)
+{
+    if (join_range(l, t))
+        return true;
+    const size_t first = i8i_worklist_first(&l->list);
+    return first < l->plan->n_inputs &&
+           i8i_worklist_next(&l->list, first, &t->range, l->item_bytes);
 }
 
 static struct task next_task(struct pipeline *l)
@@ -134,14 +173,15 @@ static struct task next_task(struct pipeline *l)
     if (l->error.status != I8_OK)
         return t;
     struct i8i_hashing *h = &l->hashing;
-    const bool lags = l->window > 0 || hashing_lag(l) >= l->most_lag;
+    const bool lags =
+        l->window > 0 || i8i_hashing_lag(h, hashable_up_to, l) >= l->most_lag;
     if (i8i_hashing_next(h, &t.hash, true, 0, hashable_up_to, l) ||
         i8i_hashing_next(h, &t.hash, false, lags ? 0 : l->largest_output, hashable_up_to,
                          l))
         t.kind = TASK_HASH;
     else if (too_far_ahead(l))
         t.kind = TASK_WAIT;
-    else if (i8i_worklist_next(&l->list, &t.range, l->item_bytes))
+    else if (next_range(l, &t))
         t.kind = TASK_RANGE;
     else if (i8i_hashing_next(h, &t.hash, false, 0, hashable_up_to, l))
         t.kind = TASK_HASH;
@@ -165,6 +205,19 @@ static enum i8_status run_range(struct pipeline *l, struct i8i_block *b,
     enum i8_status st = i8i_block_run(b, piece, r->first, r->count,
                                       l->staging->files[piece->output], err);
     return st == I8_OK ? i8i_journal_add(l->staging->journal, r, err) : st;
+}
+
+/* A range with its input's hash. */
+static enum i8_status run_joined(struct pipeline *l, struct i8i_block *b, struct task *t,
+                                 struct i8_error *err)
+{
+    enum i8_status st = i8i_hashing_run(&l->hashing, &t->hash, b->in, b->bytes, err);
+    b->hash = i8i_hashing_stream(&l->hashing, &t->hash);
+    b->hash_at = t->hash.to;
+    if (st == I8_OK)
+        st = run_range(l, b, &t->range, err);
+    b->hash = NULL;
+    return st == I8_OK ? i8i_hashing_leave(&l->hashing, &t->hash, b->hash_at, err) : st;
 }
 
 /* ---- the threads ---- */
@@ -193,15 +246,19 @@ static void book(struct pipeline *l, const struct task *t)
         l->done_bytes += bytes;
         l->left_bytes -= bytes;
         l->unsynced_bytes += t->range.count * piece->unit_out;
-    } else {
-        i8i_hashing_book(&l->hashing, &t->hash);
     }
+    if (t->kind == TASK_HASH || t->joined)
+        i8i_hashing_book(&l->hashing, &t->hash);
+    if (t->joined)
+        l->passing_bytes += t->hash.to - t->hash.from;
     report_progress(l);
 }
 
-static enum i8_status run_task(struct pipeline *l, struct i8i_block *b,
-                               const struct task *t, struct i8_error *err)
+static enum i8_status run_task(struct pipeline *l, struct i8i_block *b, struct task *t,
+                               struct i8_error *err)
 {
+    if (t->joined)
+        return run_joined(l, b, t, err);
     if (t->kind == TASK_RANGE)
         return run_range(l, b, &t->range, err);
     return i8i_hashing_run(&l->hashing, &t->hash, b->in, b->bytes, err);
@@ -252,16 +309,17 @@ static void work(void *ctx, size_t item, unsigned thread)
 
 /* ---- before and after ---- */
 
-static void bound_lag(struct pipeline *l)
+static void bound_lag(struct pipeline *l, unsigned jobs)
 {
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    const uint64_t quarter =
-        pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 4 : 0;
+    const uint64_t quarter = i8i_memory_limit() / 4;
+    const unsigned others = jobs - 1;
     for (size_t i = 0; i < l->plan->n_outputs; i++) {
         if (l->plan->outputs[i].bytes > l->largest_output)
             l->largest_output = l->plan->outputs[i].bytes;
     }
-    l->most_lag = l->largest_output < quarter ? l->largest_output : quarter;
+    l->most_lag = others > 0 && l->largest_output > quarter / others
+                      ? quarter
+                      : others * l->largest_output;
 }
 
 /* Books what is done already, and what is left. */
@@ -329,7 +387,7 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
         return st;
     pthread_mutex_init(&l.lock, NULL);
     pthread_cond_init(&l.changed, NULL);
-    bound_lag(&l);
+    bound_lag(&l, jobs);
     l.item_bytes = tuning->item_bytes ? tuning->item_bytes : I8I_ITEM_BYTES;
     l.sync_bytes = tuning->sync_bytes ? tuning->sync_bytes : DEFAULT_SYNC_BYTES;
     l.blocks = i8i_calloc(jobs, sizeof *l.blocks);
@@ -341,6 +399,8 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     report->part_bytes = l.total_bytes;
     if (st == I8_OK && !plan->options->no_hash)
         st = i8i_hashing_start(&l.hashing, plan, staging, task, err);
+    if (tuning->hash_bytes > 0)
+        l.hashing.part_bytes = tuning->hash_bytes;
     if (st == I8_OK)
         st = fit_window(&l, jobs, err);
     for (; ready < jobs && st == I8_OK; ready++)
@@ -359,6 +419,7 @@ enum i8_status i8i_pipeline_run(struct i8i_pipeline_report *report,
     for (unsigned i = 0; i < ready; i++)
         report->nonfinite += l.blocks[i].nonfinite;
     report->left_bytes = l.left_bytes;
+    report->passing_bytes = l.passing_bytes;
     report->complete = i8i_completion_is_full(&l.completion);
 out:
     i8i_read_ahead_end(plan);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Running the plan: threads that take ranges of pieces in the order of the source, and
- * between them hash what has been read and what is complete.
+ * Running the plan: threads that take ranges of pieces in the order of their files, and
+ * along with them or between them hash what is read and what is complete.
  */
 #ifndef I8I_CONVERT_PIPELINE_H
 #define I8I_CONVERT_PIPELINE_H
@@ -23,6 +23,7 @@ struct i8i_pipeline_report {
     uint64_t nonfinite;     /* elements converted under allow_nonfinite */
     uint64_t part_bytes;    /* of source, in the task's part */
     uint64_t left_bytes;    /* of source, in the whole plan, not done by anybody */
+    uint64_t passing_bytes; /* of source, hashed as they were read to be converted */
     bool complete;          /* nothing is left to convert */
 };
 

@@ -13,6 +13,7 @@ struct i8i_convert_tuning {
     size_t block_bytes;  /* of one buffer; a thread has two */
     uint64_t item_bytes; /* of source, handed to a thread at a time */
     uint64_t sync_bytes; /* written between two durable marks in the journal */
+    uint64_t hash_bytes; /* of one file, read for its digest at a time */
 };
 /* item_bytes' default: long enough that the lock and a journal line cost nothing, short
  * enough that little is lost when the process is killed. */

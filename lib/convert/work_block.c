@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inner work of a conversion. Buffers are about as large as a core's own cache, so
- * that what is read is quantized and written before it leaves it: three bytes of memory
- * traffic a weight is all there is.
+ * that what is read is hashed, quantized and written before it leaves it: three bytes of
+ * memory traffic a weight is all there is.
  */
 #include "config.h"
 
@@ -40,9 +40,18 @@ static enum i8_status read_bytes(struct i8i_block *b, const struct i8i_piece *pi
                                  struct i8_error *err)
 {
     const struct i8i_convert_plan *p = b->plan;
-    if (piece->tensor)
-        return i8i_tensor_read(p->model->checkpoint, piece->tensor, dst, offset, n, err);
-    return i8i_source_read_at(p->inputs[piece->input].source, dst, n, offset, err);
+    const struct i8i_tensor *t = piece->tensor;
+    enum i8_status st =
+        t ? i8i_tensor_read(p->model->checkpoint, t, dst, offset, n, err)
+          : i8i_source_read_at(p->inputs[piece->input].source, dst, n, offset, err);
+    /* A second reading, a band of columns, tensors that share bytes, and what is not
+     * stored as it is read, are hashed by a reading for that alone. */
+    if (st == I8_OK && b->hash && b->hash_at == piece->source_offset + offset &&
+        (t == NULL || i8i_tensor_is_plain(t))) {
+        i8i_hash_update(b->hash, dst, n);
+        b->hash_at += n;
+    }
+    return st;
 }
 
 static size_t smaller(uint64_t a, uint64_t b)

@@ -18,6 +18,10 @@ struct i8i_block {
     float *scales;  /* I8I_BLOCK_SCALES, of which n_scales wait to be written */
     size_t n_scales;
     uint64_t nonfinite; /* elements met under allow_nonfinite */
+    /* Set by the caller for a range: bytes of the input file that are read from hash_at
+     * on, in order, are hashed as they pass. NULL: none are. */
+    struct i8i_hash *hash;
+    uint64_t hash_at;
 };
 
 enum i8_status i8i_block_init(struct i8i_block *b, const struct i8i_convert_plan *plan,
