@@ -201,7 +201,7 @@ EXTRA_DIST += tests/interop/run.sh tests/interop/requirements.txt tests/interop/
   tests/interop/test_verify.py tests/interop/transformers-4.57.6.txt \
   tests/interop/transformers-5.23.0.txt tests/interop/load_worker.py \
   tests/interop/test_load.py tests/interop/test_compressed_tensors.py tests/interop/vllm_logprobs.py \
-  tests/interop/test_one_linear.py tests/interop/test_fp8.py
+  tests/interop/test_one_linear.py tests/interop/test_fp8.py tests/interop/test_placement.py
 EXTRA_PROGRAMS += tests/tools/one_linear
 tests_tools_one_linear_SOURCES = tests/tools/one_linear.c
 tests_tools_one_linear_LDADD = lib/libint8core.la
