@@ -78,9 +78,7 @@ static const struct i8i_module *int8_expert(const struct i8i_convert_plan *p)
 {
     const struct i8i_model *m = p->model;
     for (int i = 0; i < m->n_modules; i++) {
-        const enum i8i_role role = m->modules[i].role;
-        if ((role == I8I_ROLE_EXPERT_GATE || role == I8I_ROLE_EXPERT_UP ||
-             role == I8I_ROLE_EXPERT_DOWN) &&
+        if (i8i_role_is_expert(m->modules[i].role) &&
             i8i_convert_decide(p, i, p->options->skip_modules) == I8I_CONVERT)
             return &m->modules[i];
     }

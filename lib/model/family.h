@@ -238,6 +238,12 @@ enum i8i_role {
     I8I_ROLE_KV_B,
     I8I_ROLE_COUNT
 };
+/* A matrix of one expert, stored by itself. */
+static inline bool i8i_role_is_expert(enum i8i_role role)
+{
+    return role == I8I_ROLE_EXPERT_GATE || role == I8I_ROLE_EXPERT_UP ||
+           role == I8I_ROLE_EXPERT_DOWN;
+}
 
 enum i8i_node_kind {
     I8I_NODE_MODULE,          /* a container, or a module without parameters */

@@ -108,9 +108,7 @@ static enum i8i_decision decide_v5(const struct i8i_model *m,
 {
     if (mod->role == I8I_ROLE_ROUTER)
         return I8I_KEEP_ROUTER;
-    if (m->family && m->family->fused_experts &&
-        (mod->role == I8I_ROLE_EXPERT_GATE || mod->role == I8I_ROLE_EXPERT_UP ||
-         mod->role == I8I_ROLE_EXPERT_DOWN))
+    if (m->family && m->family->fused_experts && i8i_role_is_expert(mod->role))
         return I8I_KEEP_FUSED_EXPERT;
     if (mod->kind == I8I_NODE_LINEAR_SUBCLASS)
         return I8I_KEEP_SUBCLASS;
