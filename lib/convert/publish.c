@@ -117,11 +117,8 @@ static enum i8_status note_packed(struct i8i_staging *s, struct i8_error *err)
 static void remove_plain_forms(const struct i8i_staging *s)
 {
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
-        const struct i8i_output_file *f = &s->plan->outputs[i];
-        char *part = f->packed ? i8i_staging_part_name(s, f->plain_name) : NULL;
-        if (part)
-            unlink(part);
-        free(part);
+        if (s->plan->outputs[i].packed)
+            (void)i8i_staging_remove_part(s, s->plan->outputs[i].plain_name, NULL);
     }
 }
 

@@ -162,8 +162,8 @@ out:
 
 /* ---- packed outputs ---- */
 
-static enum i8_status remove_part(const struct i8i_staging *s, const char *name,
-                                  struct i8_error *err)
+enum i8_status i8i_staging_remove_part(const struct i8i_staging *s, const char *name,
+                                       struct i8_error *err)
 {
     char *part = i8i_staging_part_name(s, name);
     enum i8_status st = part ? I8_OK : i8i_nomem(err);
@@ -249,7 +249,7 @@ enum i8_status i8i_staging_take_packed(struct i8i_staging *s, size_t output,
         st = i8i_journal_add_packed(s->journal, output, bytes, err);
     if (st == I8_OK)
         st = i8i_staging_make_durable(s, err);
-    return st == I8_OK ? remove_part(s, f->plain_name, err) : st;
+    return st == I8_OK ? i8i_staging_remove_part(s, f->plain_name, err) : st;
 }
 
 enum i8_status i8i_staging_refresh(struct i8i_staging *s, struct i8_error *err)
@@ -443,9 +443,10 @@ void i8i_staging_remove_traces(const struct i8i_staging *s)
     i8i_journals_remove(s->directory, NULL);
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         const struct i8i_output_file *f = &s->plan->outputs[i];
-        (void)remove_part(s, f->name, NULL);
+        (void)i8i_staging_remove_part(s, f->name, NULL);
         if (f->frames)
-            (void)remove_part(s, f->packed ? f->plain_name : f->packed_name, NULL);
+            (void)i8i_staging_remove_part(s, f->packed ? f->plain_name : f->packed_name,
+                                          NULL);
     }
     char *publisher = i8i_path_join(s->directory, I8I_PUBLISHER_NAME);
     if (publisher)
@@ -473,7 +474,7 @@ void i8i_staging_close(struct i8i_staging *s, bool keep)
     bool unfinished = s->journal != NULL;
     for (size_t i = 0; s->files && i < s->plan->n_outputs; i++) {
         if (!keep && s->files[i] && s->plan->outputs[i].packed)
-            (void)remove_part(s, s->plan->outputs[i].plain_name, NULL);
+            (void)i8i_staging_remove_part(s, s->plan->outputs[i].plain_name, NULL);
         i8i_outfile_abort(s->files[i], keep);
     }
     i8i_journal_close(s->journal, !keep);

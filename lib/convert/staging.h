@@ -72,5 +72,8 @@ void i8i_staging_remove_traces(const struct i8i_staging *s);
 
 /* DIR/NAME.part; NULL without memory. Caller frees. */
 char *i8i_staging_part_name(const struct i8i_staging *s, const char *name);
+/* Removes that file; that it is not there is no error. */
+enum i8_status i8i_staging_remove_part(const struct i8i_staging *s, const char *name,
+                                       struct i8_error *err);
 
 #endif
