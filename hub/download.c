@@ -5,8 +5,8 @@
 #include "config.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/memory.h"
-#include "base/pool.h"
 #include "base/size.h"
 #include "hub/download_engine.h"
 

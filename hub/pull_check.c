@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "hub/cache_lock.h"

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/pool.h"
 

@@ -8,17 +8,11 @@
 
 #include "base/error.h"
 #include <stddef.h>
-#include <stdint.h>
 
 struct i8i_pool;
 
-/* Processors that this process may run on: affinity mask and container quota. */
-unsigned i8i_processors(void);
-/* Bytes of memory that this process may fill, the page cache of its files included: what
- * the machine has, or the container's limit; 0 if that is not known. */
-uint64_t i8i_memory_limit(void);
-
-/* `threads` ≥ 1 counts the caller, which works too; 0 means i8i_processors().
+/* `threads` ≥ 1 counts the caller, which works too; 0 means i8i_processors()
+ * (base/limits.h).
  * The pool belongs to one thread at a time. */
 enum i8_status i8i_pool_new(struct i8i_pool **out, unsigned threads,
                             struct i8_error *err) I8I_MUST_CHECK;

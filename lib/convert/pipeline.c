@@ -20,6 +20,7 @@
  */
 #include "config.h"
 
+#include "base/limits.h"
 #include "base/pool.h"
 #include "convert/completion.h"
 #include "convert/hashing.h"

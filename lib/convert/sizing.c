@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "base/pool.h"
+#include "base/limits.h"
 #include "base/size.h"
 #include "convert/packed.h"
 #include "convert/remote_inputs.h"

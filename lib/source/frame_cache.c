@@ -5,8 +5,8 @@
  */
 #include "config.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
-#include "base/pool.h"
 #include "source/frame_cache.h"
 
 #include <pthread.h>

@@ -6,8 +6,8 @@
  */
 #include "config.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
-#include "base/pool.h"
 
 #include <inttypes.h>
 #include <sched.h>
