@@ -33,8 +33,16 @@ static void *keep(void *memory)
     return memory;
 }
 
-void tools_free(void)
+char *dir;
+
+void tools_begin(void)
 {
+    dir = scratch_new();
+}
+
+void tools_end(void)
+{
+    scratch_remove(dir);
     while (kept_list) {
         struct kept *k = kept_list;
         kept_list = k->next;
@@ -43,9 +51,9 @@ void tools_free(void)
     }
 }
 
-const char *kept_path(const char *dir, const char *name)
+const char *kept_path(const char *folder, const char *name)
 {
-    return keep(i8i_path_join(dir, name));
+    return keep(i8i_path_join(folder, name));
 }
 
 const char *kept_data(const char *name)
@@ -53,11 +61,11 @@ const char *kept_data(const char *name)
     return keep(test_data(name));
 }
 
-struct conversion conversion_of(const char *model, const char *dir, const char *out)
+struct conversion conversion_of(const char *model, const char *folder, const char *out)
 {
     struct conversion c = {.options = I8_CONVERT_OPTIONS_INIT};
     c.options.model = model;
-    c.options.output = kept_path(dir, out);
+    c.options.output = kept_path(folder, out);
     c.options.jobs = 2;
     return c;
 }
@@ -121,21 +129,21 @@ bool came_through(pid_t child)
     return WIFEXITED(status);
 }
 
-bool exists(const char *dir, const char *name)
+bool exists(const char *folder, const char *name)
 {
-    char *path = i8i_path_join(dir, name);
+    char *path = i8i_path_join(folder, name);
     bool found = access(path, F_OK) == 0;
     free(path);
     return found;
 }
 
-const char *file_text(const char *dir, const char *name, size_t *length)
+const char *file_text(const char *folder, const char *name, size_t *length)
 {
     char *text;
     size_t n;
     struct i8_error err = {0};
-    enum i8_status st =
-        i8i_read_file(&text, length ? length : &n, kept_path(dir, name), SIZE_MAX, &err);
+    enum i8_status st = i8i_read_file(&text, length ? length : &n,
+                                      kept_path(folder, name), SIZE_MAX, &err);
     ck_assert_msg(st == I8_OK, "%s", err.message);
     return keep(text);
 }
@@ -219,7 +227,7 @@ void assert_digest(const char *folder, const char *expected)
     ck_assert_msg(strcmp(digest, expected) == 0, "%s\n%s", expected, digest);
 }
 
-const char *write_tensors(const char *dir, const char *name,
+const char *write_tensors(const char *folder, const char *name,
                           const struct raw_tensor *list, size_t count)
 {
     struct i8i_safetensors_entry entries[16];
@@ -245,7 +253,7 @@ const char *write_tensors(const char *dir, const char *name,
                 memcpy(bytes + entries[e].offset, list[i].values, entries[e].bytes);
         }
     }
-    char *path = scratch_write(dir, name, bytes, (size_t)file_bytes);
+    char *path = scratch_write(folder, name, bytes, (size_t)file_bytes);
     free(bytes);
     free(header);
     return keep(path);

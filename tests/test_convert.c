@@ -17,19 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *dir;
-
-static void setup(void)
-{
-    dir = scratch_new();
-}
-
-static void teardown(void)
-{
-    scratch_remove(dir);
-    tools_free();
-}
-
 /* ---- the same bytes ---- */
 
 static const struct {
@@ -474,7 +461,7 @@ int main(void)
     Suite *s = suite_create("convert");
     TCase *c = tcase_create("convert");
     tcase_set_timeout(c, 300);
-    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, tools_begin, tools_end);
     tcase_add_loop_test(c, same_bytes, 0, 3);
     tcase_add_loop_test(c, dry_run_is_exact, 0, 3);
     tcase_add_loop_test(c, bin_gives_the_same, 0, 3);

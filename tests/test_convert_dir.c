@@ -21,7 +21,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *dir;
 static const char *source, *expected;
 
 /* A copy of tiny-llama that tests may touch, and what its conversion must give. */
@@ -29,7 +28,7 @@ static void setup(void)
 {
     static const char *const names[] = {"config.json", "model.safetensors",
                                         "tokenizer.json"};
-    dir = scratch_new();
+    tools_begin();
     const char *original = kept_data("tiny-llama");
     for (int i = 0; i < 3; i++) {
         size_t length;
@@ -42,12 +41,6 @@ static void setup(void)
     conversion_run(&c, I8_OK);
     expected = folder_digest(c.options.output);
     conversion_free(&c);
-}
-
-static void teardown(void)
-{
-    scratch_remove(dir);
-    tools_free();
 }
 
 static struct conversion to(const char *out)
@@ -381,7 +374,7 @@ int main(void)
     Suite *s = suite_create("convert-dir");
     TCase *c = tcase_create("convert-dir");
     tcase_set_timeout(c, 300);
-    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, setup, tools_end);
     tcase_add_test(c, cancelled);
     tcase_add_loop_test(c, killed_at_any_moment, 0, 5);
     tcase_add_test(c, killed_while_publishing);

@@ -18,19 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static char *dir;
-
-static void setup(void)
-{
-    dir = scratch_new();
-}
-
-static void teardown(void)
-{
-    scratch_remove(dir);
-    tools_free();
-}
-
 static const struct i8i_convert_tuning tunings[] = {
     {0},
     {.block_bytes = 4096, .item_bytes = 9000, .hash_bytes = 5000},
@@ -134,6 +121,15 @@ static uint64_t weights_bytes(const char *folder, size_t n)
 
 /* ---- */
 
+/* The same files as the first conversion has made, which is noted in *first. */
+static void assert_same(const char **first, struct conversion *c)
+{
+    const char *digest = folder_digest(c->options.output);
+    *first = *first ? *first : digest;
+    ck_assert_str_eq(digest, *first);
+    conversion_free(c);
+}
+
 /* _i + 1 files. For one thread alone every byte passes, unless a header is longer than
  * what it may read at a time. */
 START_TEST(any_files_and_jobs)
@@ -157,10 +153,7 @@ START_TEST(any_files_and_jobs)
             ck_assert_str_eq(passing, all);
         if (jobs <= n && jobs <= 4)
             ck_assert_str_ne(passing, "");
-        const char *digest = folder_digest(c.options.output);
-        first = first ? first : digest;
-        ck_assert_str_eq(digest, first);
-        conversion_free(&c);
+        assert_same(&first, &c);
     }
 }
 END_TEST
@@ -181,10 +174,7 @@ START_TEST(any_kind)
         if (c.tuning.block_bytes > 0 && c.tuning.block_bytes < 30000 && _i < 2)
             c.tuning.block_bytes = 30000; /* a column to transpose must fit */
         conversion_run(&c, I8_OK);
-        const char *digest = folder_digest(c.options.output);
-        first = first ? first : digest;
-        ck_assert_str_eq(digest, first);
-        conversion_free(&c);
+        assert_same(&first, &c);
     }
 }
 END_TEST
@@ -242,7 +232,7 @@ int main(void)
     Suite *s = suite_create("convert-hashes");
     TCase *c = tcase_create("convert-hashes");
     tcase_set_timeout(c, 300);
-    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, tools_begin, tools_end);
     tcase_add_loop_test(c, any_files_and_jobs, 0, 8);
     tcase_add_loop_test(c, any_kind, 0, 5);
     if (i8i_zstd_max_level() > 0)

@@ -22,7 +22,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static char *dir;
 static const char *source;
 static enum i8_compression compression;
 static char expected[4096]; /* folder_digest of an undisturbed conversion */
@@ -41,7 +40,7 @@ static struct conversion to(const char *out)
 
 static void setup(void)
 {
-    dir = scratch_new();
+    tools_begin();
     source = kept_data("tiny-llama");
     struct conversion c = to("reference");
     conversion_run(&c, I8_OK);
@@ -53,12 +52,6 @@ static void setup_packed(void)
 {
     compression = I8_COMPRESSION_ZSTD;
     setup();
-}
-
-static void teardown(void)
-{
-    scratch_remove(dir);
-    tools_free();
 }
 
 static void assert_as_expected(const char *out)
@@ -649,8 +642,8 @@ int main(void)
 {
     Suite *s = suite_create("convert-ranks");
     TCase *c = tcase_create("convert-ranks"), *p = tcase_create("packed");
-    tcase_add_checked_fixture(c, setup, teardown);
-    tcase_add_checked_fixture(p, setup_packed, teardown);
+    tcase_add_checked_fixture(c, setup, tools_end);
+    tcase_add_checked_fixture(p, setup_packed, tools_end);
     tcase_add_test(c, parts_cover_everything);
     tcase_add_test(c, read_back_while_another_publishes);
     tcase_add_test(c, refused);

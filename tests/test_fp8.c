@@ -19,19 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *dir;
-
-static void setup(void)
-{
-    dir = scratch_new();
-}
-
-static void teardown(void)
-{
-    scratch_remove(dir);
-    tools_free();
-}
-
 static uint32_t next_random(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
@@ -443,7 +430,7 @@ int main(void)
     Suite *s = suite_create("fp8");
     TCase *c = tcase_create("fp8");
     tcase_set_timeout(c, 120);
-    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, tools_begin, tools_end);
     tcase_add_test(c, decodes_every_value);
     tcase_add_test(c, decodes_in_place);
     tcase_add_loop_test(c, converts_as_its_bf16_twin, 0,

@@ -7,7 +7,6 @@
 
 #include "convert/packed.h"
 #include "convert_tools.h"
-#include "scratch.h"
 #include "source/zstd_codec.h"
 
 #include <check.h>
@@ -96,7 +95,7 @@ END_TEST
 #define COLS 4099
 
 /* One weights file of two matrices, 12 MB of int8 once converted. */
-static const char *write_model(const char *dir)
+static const char *write_model(void)
 {
     float *values = malloc(ROWS * COLS * sizeof *values);
     ck_assert_ptr_nonnull(values);
@@ -114,7 +113,7 @@ static const char *write_model(const char *dir)
     return path;
 }
 
-static struct conversion compressed(const char *model, const char *dir, const char *out)
+static struct conversion compressed(const char *model, const char *out)
 {
     struct conversion c = conversion_of(model, dir, out);
     c.options.compression = I8_COMPRESSION_ZSTD;
@@ -137,16 +136,15 @@ static int stop_packing(void *ctx, const char *what, unsigned long long done,
 
 START_TEST(bytes_do_not_depend_on_who_packs)
 {
-    char *dir = scratch_new();
-    const char *model = write_model(dir);
+    const char *model = write_model();
     struct conversion plain = conversion_of(model, dir, "plain");
-    struct conversion one = compressed(model, dir, "one");
+    struct conversion one = compressed(model, "one");
     one.options.jobs = 1;
     conversion_run(&plain, I8_OK);
     conversion_run(&one, I8_OK);
     const char *reference = folder_digest(one.options.output);
     for (unsigned jobs = 2; jobs <= 7; jobs += 5) {
-        struct conversion c = compressed(model, dir, "other");
+        struct conversion c = compressed(model, "other");
         c.options.jobs = jobs;
         c.options.force = jobs > 2;
         c.tuning.item_bytes = 100000;
@@ -160,7 +158,7 @@ START_TEST(bytes_do_not_depend_on_who_packs)
         const struct i8_progress progress = {.update = stop_packing, .ctx = &stopper};
         char out[] = "stopped-0";
         out[sizeof out - 2] = (char)('0' + at);
-        struct conversion c = compressed(model, dir, out);
+        struct conversion c = compressed(model, out);
         c.options.progress = &progress;
         conversion_run(&c, I8_ERR_CANCELLED);
         ck_assert(!exists(c.options.output, "model.safetensors.zst"));
@@ -178,23 +176,18 @@ START_TEST(bytes_do_not_depend_on_who_packs)
     conversion_free(&back);
     conversion_free(&one);
     conversion_free(&plain);
-    tools_free();
-    scratch_remove(dir);
 }
 END_TEST
 
 START_TEST(levels_are_checked)
 {
-    char *dir = scratch_new();
-    struct conversion c = compressed(kept_data("tiny/llama"), dir, "out");
+    struct conversion c = compressed(kept_data("tiny/llama"), "out");
     for (int level = -1; level <= 23; level += 24) {
         c.options.compression_level = level;
         conversion_run(&c, I8_ERR_ARG);
         ck_assert_ptr_nonnull(strstr(c.err.message, "expected a level of 1 to 22"));
     }
     conversion_free(&c);
-    tools_free();
-    scratch_remove(dir);
 }
 END_TEST
 
@@ -204,6 +197,7 @@ int main(void)
         return 77;
     Suite *s = suite_create("packed");
     TCase *t = tcase_create("packed");
+    tcase_add_checked_fixture(t, tools_begin, tools_end);
     tcase_add_test(t, frames_end_with_rows);
     tcase_add_test(t, bytes_do_not_depend_on_who_packs);
     tcase_add_test(t, levels_are_checked);
