@@ -130,8 +130,9 @@ static void assert_same(const char **first, struct conversion *c)
     conversion_free(c);
 }
 
-/* _i + 1 files. For one thread alone every byte passes, unless a header is longer than
- * what it may read at a time. */
+/* _i + 1 files. If a header is no longer than what may be read at a time, then the first
+ * range that is handed out takes its file's hash along, and for one thread alone every
+ * byte passes; if it is longer, then that depends on who comes first. */
 START_TEST(any_files_and_jobs)
 {
     const size_t n = (size_t)_i + 1;
@@ -149,9 +150,10 @@ START_TEST(any_files_and_jobs)
         c.tuning = tunings[(n + jobs) % N_TUNINGS];
         passing[0] = '\0';
         conversion_run(&c, I8_OK);
-        if (jobs == 1 && c.tuning.hash_bytes != 600)
+        const bool bridged = c.tuning.hash_bytes != 600;
+        if (bridged && jobs == 1)
             ck_assert_str_eq(passing, all);
-        if (jobs <= n && jobs <= 4)
+        if (bridged && jobs <= 4) /* for more all is kept for the end */
             ck_assert_str_ne(passing, "");
         assert_same(&first, &c);
     }
